@@ -1,0 +1,1 @@
+"""How a component talks to the API server: HTTP client, informer, work queue, events, leader lease."""
