@@ -76,7 +76,8 @@ def test_crash_loop_backs_off_visibly_and_keeps_the_previous_log(lab: Lab, names
 
     def looping() -> bool:
         status = lab.get("pod", "crash", "-n", namespace)["status"]["containerStatuses"][0]
-        return status["restartCount"] >= 1 and status["state"].get("waiting", {}).get("reason") == "CrashLoopBackOff"
+        waiting: dict[str, str] = status["state"].get("waiting", {})
+        return bool(status["restartCount"] >= 1 and waiting.get("reason") == "CrashLoopBackOff")
 
     eventually("CrashLoopBackOff after a restart", looping)
     status = lab.get("pod", "crash", "-n", namespace)["status"]["containerStatuses"][0]
@@ -164,7 +165,8 @@ def test_watch_shows_every_step_of_a_pod(lab: Lab, namespace: str) -> None:
         lab.kubectl("wait", "pod/brief", "-n", namespace, "--for=jsonpath={.status.phase}=Succeeded", "--timeout=60s")
         lab.kubectl("delete", "pod", "brief", "-n", namespace)
         assert watch.stdout is not None
-        decoder, text, steps = json.JSONDecoder(), "", []
+        decoder, text = json.JSONDecoder(), ""
+        steps: list[tuple[str, str | None]] = []
         while "DELETED" not in [kind for kind, _ in steps]:
             text += watch.stdout.readline()
             try:

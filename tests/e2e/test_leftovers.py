@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from tests.e2e.support import Lab, eventually, web
 
 _COUNT = """
@@ -19,6 +21,10 @@ def leftovers(lab: Lab, node: str) -> list[int]:
     return [int(word) for word in lab.ssh(node, _COUNT.replace("\n", ";").strip(";") + "; true").split()]
 
 
+def same(lab: Lab, node: str, counts: list[int]) -> bool:
+    return leftovers(lab, node) == counts
+
+
 def test_pods_leave_nothing_behind(lab: Lab, namespace: str) -> None:
     before = {node: leftovers(lab, node) for node in ("worker-1", "worker-2", "worker-3")}
     lab.apply(web("wave", 9), namespace)
@@ -26,4 +32,4 @@ def test_pods_leave_nothing_behind(lab: Lab, namespace: str) -> None:
     lab.kubectl("delete", "rc", "wave", "-n", namespace)
     eventually("no pods", lambda: lab.pods(namespace) == [])
     for node, counts in before.items():
-        eventually(f"{node} as before: {counts}", lambda n=node, c=counts: leftovers(lab, n) == c)
+        eventually(f"{node} as before: {counts}", partial(same, lab, node, counts))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from tests.e2e.support import Lab, eventually, names, web
 
 
@@ -10,6 +12,10 @@ def published(lab: Lab, namespace: str, count: int = 3) -> set[str]:
     lab.apply(web("shop", count), namespace)
     lab.kubectl("expose", "rc", "shop", "-n", namespace, "--port=80", "--type=LoadBalancer")
     return names(lab.ready_pods(namespace, "app=shop", count))
+
+
+def answers_from(lab: Lab, url: str, pods: set[str]) -> bool:
+    return lab.answers(url) == pods
 
 
 def public_address(lab: Lab, namespace: str) -> str:
@@ -36,7 +42,7 @@ def test_every_pod_answers_on_every_published_way(lab: Lab, namespace: str) -> N
     }
     eventually("all pods on the public address", lambda: lab.answers(f"http://{public}/") == pods)
     for address in addresses.values():
-        eventually("all pods on each node port", lambda a=address: lab.answers(f"http://{a}:{node_port}/") == pods)
+        eventually("all pods on each node port", partial(answers_from, lab, f"http://{address}:{node_port}/", pods))
 
     cluster_ip = service["spec"]["clusterIP"]
     loop = f"for i in $(seq 60); do wget -q -T 2 -O - http://{cluster_ip}/; echo; done"

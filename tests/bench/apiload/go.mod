@@ -1,0 +1,3 @@
+module kubelab.test/apiload
+
+go 1.24
