@@ -1,0 +1,89 @@
+"""Brings the host what the lab needs: Debian packages (without starting their daemons) and a virtual environment.
+
+A Debian package of a daemon starts it on installation on an ordinary host. A policy file forbids that while apt runs, and
+is put back as it was found. Only what is missing is installed.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from lab import artifacts, paths
+from lab.run import LabError, attempt, logged
+
+# program that must be there → Debian package that brings it
+PACKAGES = {
+    "systemd-nspawn": "systemd-container",
+    "mmdebstrap": "mmdebstrap",
+    "ip": "iproute2",
+    "nft": "nftables",
+    "nsenter": "util-linux",
+    "losetup": "mount",
+    "mkfs.ext4": "e2fsprogs",
+    "ssh": "openssh-client",
+    "ssh-keygen": "openssh-client",
+    "socat": "socat",
+    "skopeo": "skopeo",
+    "curl": "curl",
+    "openssl": "openssl",
+}
+POLICY = Path("/usr/sbin/policy-rc.d")
+
+
+def missing_packages() -> list[str]:
+    """The Debian packages whose programs aren't here."""
+    wanted = {package for program, package in PACKAGES.items() if shutil.which(program, path=_path()) is None}
+    if attempt([sys.executable, "-c", "import ensurepip, venv"]).returncode:
+        wanted.add("python3-venv")
+    return sorted(wanted)
+
+
+def _path() -> str:
+    return os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
+
+
+def install(packages: list[str]) -> None:
+    """Install Debian packages from the host's own sources, starting nothing. Raises: LabError."""
+    log = paths.cache() / "log" / "apt.log"
+    env = {"DEBIAN_FRONTEND": "noninteractive"}
+    kept = POLICY.read_bytes() if POLICY.exists() else None
+    POLICY.write_text("#!/bin/sh\nexit 101\n")
+    POLICY.chmod(0o755)
+    try:
+        command = ["apt-get", "install", "-y", "-q", "--no-install-recommends", *packages]
+        if attempt([*command, "--download-only"], env=env).returncode:
+            logged(["apt-get", "update", "-q"], log, env=env)
+        logged(command, log, env=env)
+    finally:
+        if kept is None:
+            POLICY.unlink(missing_ok=True)
+        else:
+            POLICY.write_bytes(kept)
+
+
+def venv() -> tuple[Path, bool]:
+    """Return the host's virtual environment with everything of host.lock, hash-checked, and whether it was made."""
+    wanted = paths.venv()
+    if (wanted / "complete").exists():
+        return wanted, False
+    paths.cache().mkdir(parents=True, exist_ok=True)
+    with artifacts.locked(paths.cache() / ".venv.lock"):
+        if (wanted / "complete").exists():
+            return wanted, False
+        # Not built beside and renamed: the programs of an environment have its path inside.
+        artifacts.remove(wanted)
+        log = paths.cache() / "log" / "venv.log"
+        logged([sys.executable, "-m", "venv", wanted], log)
+        lock = paths.REPO / "requirements/host.lock"
+        logged([wanted / "bin/pip", "install", "-q", "--no-deps", "--require-hashes", "-r", lock], log)
+        (wanted / "complete").touch()
+    return wanted, True
+
+
+def check_python() -> None:
+    """Raises: LabError where the host's Python is too old for the lab program."""
+    if sys.version_info < (3, 11):  # noqa: UP036  (the host's python3 may be older than the project's)
+        raise LabError("python3 is older than 3.11: Debian 12 has it")

@@ -1,0 +1,120 @@
+"""`make up`: checks, set-up, machines, site.yml, health, images. Every part may be interrupted and repeated."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab import base, build, facts, inventory, paths, rootfs, setup, state
+from lab.console import Steps
+from lab.facts import Facts, Lab
+from lab.inventory import Artifacts, Variables
+from lab.provider import Provider
+from lab.run import logged
+
+
+@dataclass(frozen=True)
+class Built:
+    """What was built, or found built, on the host."""
+
+    wheelhouse: Path
+    wheel: Path
+    nerdctl: Path
+    base: Path | None
+
+
+def prepare_host(steps: Steps) -> None:
+    """Debian packages and the virtual environment."""
+    missing = setup.missing_packages()
+    if missing:
+        with steps.step("Debian packages on the host") as note:
+            note.append(" ".join(missing))
+            setup.install(missing)
+    with steps.step("the host's virtual environment") as note:
+        note.append("made" if setup.venv()[1] else "there")
+
+
+def build_all(facts_: Facts, steps: Steps, with_base: bool) -> Built:
+    """Wheels, nerdctl and, for local machines, the base image; two at a time."""
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        plain = pool.submit(_rootfs, facts_, steps) if with_base else None
+        nerdctl = pool.submit(_nerdctl, facts_, steps)
+        with steps.step("wheels for the nodes") as note:
+            wheelhouse, made = build.wheelhouse()
+            wheel, made_own = build.own_wheel()
+            note.append("made" if made else "there")
+            note.append(f"own wheel {'made' if made_own else 'there'}")
+        binary = nerdctl.result()
+        root = plain.result() if plain else None
+    image = None
+    if root is not None:
+        with steps.step("base image (package stage)") as note:
+            variables = inventory.package_variables(wheelhouse, binary)
+            image, made = base.base_image(root, variables)
+            note.append("made" if made else "there")
+    return Built(wheelhouse, wheel, binary, image)
+
+
+def _rootfs(facts_: Facts, steps: Steps) -> Path:
+    with steps.step("base root file system") as note:
+        root, made = rootfs.root_file_system(facts_)
+        note.append("made" if made else "there")
+    return root
+
+
+def _nerdctl(facts_: Facts, steps: Steps) -> Path:
+    with steps.step(f"nerdctl {facts_.word('versions', 'nerdctl')}") as note:
+        binary, made = build.nerdctl(facts_)
+        note.append("built" if made else "there")
+    return binary
+
+
+def write_inventory(lab: Lab, provider: Provider, built: Built) -> Path:
+    """Write the lab's inventory and return its path."""
+    folder = paths.lab_dir(lab.name)
+    made = Artifacts(built.wheelhouse, built.wheel, built.nerdctl)
+    connections = provider.connections(lab)
+    hosts: dict[str, Variables] = {n.name: inventory.node_variables(n, connections[n.name]) for n in lab.nodes}
+    whole = inventory.document(hosts, [lab.master.name], inventory.lab_variables(lab, made, provider.name))
+    path = folder / "inventory.yml"
+    path.write_text(inventory.text(whole))
+    path.chmod(0o600)
+    return path
+
+
+def fingerprint(inventory_path: Path) -> str:
+    """The hash of everything that site.yml depends on: the same again means that a run would change nothing."""
+    roles = paths.ANSIBLE / "roles"
+    return paths.digest([paths.ANSIBLE / "site.yml", roles, inventory_path])
+
+
+def provision(lab: Lab, inventory_path: Path, steps: Steps, *, always: bool) -> None:
+    """Run site.yml, unless nothing that it depends on changed since it last ended well on this lab."""
+    if not (paths.ANSIBLE / "site.yml").exists():
+        return
+    mark = paths.lab_dir(lab.name) / "provisioned"
+    now = fingerprint(inventory_path)
+    if not always and mark.exists() and mark.read_text() == now:
+        steps.say("  · site.yml: nothing changed since its last run (make provision runs it anyway)")
+        return
+    mark.unlink(missing_ok=True)
+    log = state.log(lab.name, "site")
+    command = [paths.venv_bin("ansible-playbook"), "-i", str(inventory_path), "site.yml"]
+    with steps.step("site.yml: software on the machines") as note:
+        logged(command, log, env=base.ansible_environment(), cwd=paths.ANSIBLE)
+        note.append(f"log: {os.path.relpath(log)}")
+    mark.write_text(now)
+
+
+def machines(name: str, record: state.Record, provider: Provider, steps: Steps) -> tuple[Lab, Path]:
+    """Set-up, builds, machines and inventory: everything below site.yml."""
+    lab = facts.lab(state.table(), name, record.slot, record.workers)
+    prepare_host(steps)
+    built = build_all(state.table(), steps, with_base=provider.name == "local")
+    state.save(name, record)
+    provider.up(lab, built.base, steps)
+    return lab, write_inventory(lab, provider, built)
+
+
