@@ -20,7 +20,7 @@ from ansible.plugins.action import ActionBase
 from ansible.template import trust_as_template
 
 SOURCES = ("template", "copy", "content")
-ATTRIBUTES = {"owner", "group", "mode", "validate", "secret"}
+ATTRIBUTES = {"path", "owner", "group", "mode", "validate", "secret"}
 
 
 def check_syntax(path: str, text: str) -> None:
@@ -49,28 +49,29 @@ class ActionModule(ActionBase):
         variables = task_vars or {}
         result: dict[str, Any] = super().run(tmp, variables)
         arguments = dict(self._task.args)
-        files: dict[str, dict[str, Any]] = {}
-        contents: dict[str, str] = {}
-        for path, entry in (arguments.get("files") or {}).items():
-            data = self._bytes_of(str(path), dict(entry), variables)
-            files[str(path)] = {key: value for key, value in entry.items() if key in ATTRIBUTES}
-            contents[str(path)] = base64.b64encode(data).decode()
+        files: list[dict[str, Any]] = []
+        contents: list[str] = []
+        for entry in arguments.get("files") or ():
+            data = self._bytes_of(dict(entry), variables)
+            files.append({key: value for key, value in entry.items() if key in ATTRIBUTES})
+            contents.append(base64.b64encode(data).decode())
         arguments.update(files=files, contents=contents)
         result.update(
             self._execute_module(module_name="kubelab.lab.files", module_args=arguments, task_vars=variables)
         )
         return result
 
-    def _bytes_of(self, path: str, entry: dict[str, Any], variables: dict[str, Any]) -> bytes:
-        """The bytes that `path` shall hold.
+    def _bytes_of(self, entry: dict[str, Any], variables: dict[str, Any]) -> bytes:
+        """The bytes that the file shall hold.
 
         Raises: AnsibleActionFail when the entry is wrong or what it yields doesn't parse.
         """
+        path = str(entry.get("path", "?"))
         unknown = set(entry) - ATTRIBUTES - set(SOURCES) - {"vars"}
         named = [source for source in SOURCES if source in entry]
-        if unknown or len(named) != 1:
+        if unknown or len(named) != 1 or "path" not in entry:
             raise AnsibleActionFail(
-                f"files: {path}: one of {', '.join(SOURCES)} is needed"
+                f"files: {path}: a path and one of {', '.join(SOURCES)} are needed"
                 + (f"; unknown: {', '.join(sorted(unknown))}" if unknown else "")
             )
         if "copy" in entry:

@@ -30,26 +30,30 @@ attributes:
   diff_mode: {support: full, description: Shows text that changes unless the file is C(secret).}
 options:
   directories:
-    description: Path to C(owner), C(group), C(mode). Missing parents are made as C(root:root 0755).
-    type: dict
-    default: {}
+    description: C(path) with C(owner), C(group), C(mode). Missing parents are made as C(root:root 0755).
+    type: list
+    elements: dict
+    default: []
   files:
     description:
-      - Path to exactly one of C(template) (a name in the role's templates, with optional C(vars)), C(copy)
+      - C(path) with exactly one of C(template) (a name in the role's templates, with optional C(vars)), C(copy)
         (a path on the host) or C(content), and C(owner), C(group), C(mode).
       - C(validate) is a command as a list, with C(%s) in the place of the file to check; it must exit with 0
         before the file takes its place.
       - C(secret) keeps the file out of diffs.
-    type: dict
-    default: {}
+    type: list
+    elements: dict
+    default: []
   contents:
-    description: Filled in by the action plugin - path to the bytes in base64.
-    type: dict
-    default: {}
+    description: Filled in by the action plugin - for each of the files, its bytes in base64.
+    type: list
+    elements: str
+    default: []
   links:
-    description: Path to the target of a symbolic link.
-    type: dict
-    default: {}
+    description: C(path) with C(to), the target of a symbolic link.
+    type: list
+    elements: dict
+    default: []
   absent:
     description: Paths of files or links that must not be there.
     type: list
@@ -61,11 +65,11 @@ EXAMPLES = r"""
 - name: Install the store's files
   kubelab.lab.files:
     directories:
-      /etc/kubelab/redis: {mode: "0755"}
+      - {path: /etc/kubelab/redis}
     files:
-      /etc/kubelab/redis/durable.conf: {template: redis.conf.j2, group: kubelab, mode: "0640"}
+      - {path: /etc/kubelab/redis/durable.conf, template: redis.conf.j2, group: kubelab, mode: "0640"}
     links:
-      /etc/systemd/system/redis-server.service: /dev/null
+      - {path: /etc/systemd/system/redis-server.service, to: /dev/null}
 """
 
 RETURN = r"""
@@ -211,22 +215,22 @@ class Files:
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "directories": {"type": "dict", "default": {}},
-            "files": {"type": "dict", "default": {}},
-            "contents": {"type": "dict", "default": {}, "no_log": True},
-            "links": {"type": "dict", "default": {}},
+            "directories": {"type": "list", "elements": "dict", "default": []},
+            "files": {"type": "list", "elements": "dict", "default": []},
+            "contents": {"type": "list", "elements": "str", "default": [], "no_log": True},
+            "links": {"type": "list", "elements": "dict", "default": []},
             "absent": {"type": "list", "elements": "path", "default": []},
         },
         supports_check_mode=True,
     )
     run = Files(module)
     try:
-        for path, attributes in module.params["directories"].items():
-            run.directory(path, attributes or {})
-        for path, attributes in module.params["files"].items():
-            run.file(path, attributes or {}, base64.b64decode(module.params["contents"][path]))
-        for path, target in module.params["links"].items():
-            run.link(path, target)
+        for entry in module.params["directories"]:
+            run.directory(entry["path"], entry)
+        for entry, content in zip(module.params["files"], module.params["contents"], strict=True):
+            run.file(entry["path"], entry, base64.b64decode(content))
+        for entry in module.params["links"]:
+            run.link(entry["path"], entry["to"])
         for path in module.params["absent"]:
             run.absent(path)
     except (Problem, OSError) as problem:
