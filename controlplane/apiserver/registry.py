@@ -1,3 +1,4 @@
+# ruff: noqa: ARG002 (the methods of a strategy share their signatures)
 """The registry's vocabulary: what one served resource is, and what its strategy may decide.
 
 A `Resource` says everything that the generic server needs to serve a kind: its names, its schema, its
@@ -89,39 +90,33 @@ class Strategy:
     def admit(self, obj: Obj, old: Obj | None, ctx: Context) -> None:
         """Admission: changes that depend on the cluster. Raises: ApiError to refuse."""
 
-    def prepare_create(self, obj: Obj, ctx: Context) -> None:  # noqa: ARG002 (overridden with a use of ctx)
+    def prepare_create(self, obj: Obj, ctx: Context) -> None:
         """Clears what a client can't set at creation."""
         if self.has_status:
             obj.pop("status", None)
 
-    def prepare_update(self, obj: Obj, old: Obj, ctx: Context) -> None:  # noqa: ARG002 (as above)
+    def prepare_update(self, obj: Obj, old: Obj, ctx: Context) -> None:
         """Restores what an update of the main resource must not touch."""
         if self.has_status:
             keep(obj, old, "status")
 
-    def prepare_status_update(self, obj: Obj, old: Obj, ctx: Context) -> None:  # noqa: ARG002 (as above)
-        """Restores everything but the status; labels and annotations too, as upstream mostly does."""
-        status = obj.get("status")
-        metadata = dict(old.get("metadata", {}))
-        for name in ("resourceVersion", "managedFields"):
-            if name in obj.get("metadata", {}):
-                metadata[name] = obj["metadata"][name]
-        obj.clear()
-        obj.update(old)
-        obj["metadata"] = metadata
-        obj.pop("status", None)
-        if status is not None:
-            obj["status"] = status
+    def prepare_status_update(self, obj: Obj, old: Obj, ctx: Context) -> None:
+        """Restores everything but the status; labels and annotations may change with it, as upstream."""
+        for name in [*obj, *old]:
+            if name not in ("metadata", "status"):
+                keep(obj, old, name)
+        keep(obj["metadata"], old["metadata"], "ownerReferences")
+        keep(obj["metadata"], old["metadata"], "finalizers")
 
-    def validate(self, obj: Obj, old: Obj | None) -> list[Cause]:  # noqa: ARG002 (as above)
+    def validate(self, obj: Obj, old: Obj | None) -> list[Cause]:
         """Upstream's checks of the kind itself; metadata is checked by `Resource.validate`."""
         return []
 
-    def validate_status(self, obj: Obj, old: Obj) -> list[Cause]:  # noqa: ARG002 (as above)
+    def validate_status(self, obj: Obj, old: Obj) -> list[Cause]:
         """Checks of a write to the status sub-resource."""
         return []
 
-    def allocate(self, obj: Obj, old: Obj | None, ctx: Context) -> frozenset[Claim]:  # noqa: ARG002 (as above)
+    def allocate(self, obj: Obj, old: Obj | None, ctx: Context) -> frozenset[Claim]:
         """Draws values that the client left open (cluster IPs, node ports) and returns their claims.
 
         When the store answers that one of *these* is taken, the server starts again from the object as it
@@ -129,11 +124,11 @@ class Strategy:
         """
         return frozenset()
 
-    def claims(self, obj: Obj) -> tuple[Claim, ...]:  # noqa: ARG002 (as above)
+    def claims(self, obj: Obj) -> tuple[Claim, ...]:
         """Everything that the object holds, drawn or asked for; claimed in the write's own script."""
         return ()
 
-    def claim_taken(self, obj: Obj, claim: Claim) -> Cause:  # noqa: ARG002 (as above)
+    def claim_taken(self, obj: Obj, claim: Claim) -> Cause:
         """The cause to answer when a claim that the client asked for is taken."""
         return Cause("metadata", "FieldValueInvalid", f"{claim.table} {claim.item} is already allocated")
 
@@ -141,15 +136,15 @@ class Strategy:
         """Whether metadata.generation grows with this update."""
         return self.has_generation and obj.get("spec") != old.get("spec")
 
-    def warnings(self, obj: Obj, old: Obj | None) -> list[str]:  # noqa: ARG002 (as above)
+    def warnings(self, obj: Obj, old: Obj | None) -> list[str]:
         """Texts for `Warning:` headers: deprecated fields and known ones that we keep but don't implement."""
         return []
 
-    def graceful_delete(self, obj: Obj, options: Obj, ctx: Context) -> int | None:  # noqa: ARG002 (as above)
+    def graceful_delete(self, obj: Obj, options: Obj, ctx: Context) -> int | None:
         """Grace period in seconds; None or 0: the object goes at once (but for finalizers)."""
         return None
 
-    def begin_delete(self, obj: Obj, ctx: Context) -> bool:  # noqa: ARG002 (as above)
+    def begin_delete(self, obj: Obj, ctx: Context) -> bool:
         """Called on the object as its deletion starts; True: it stays until a later write lets it go."""
         return False
 
