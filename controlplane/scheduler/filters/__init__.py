@@ -2,8 +2,8 @@
 
 A filter is a pure function from (demand, table) to a mask of the rows that it lets pass, and a second one that
 explains a refused row. The masks are the explanation: nothing is recorded besides, so that what a person reads is
-what decided. `ALL` is in the order in which reasons are told: what concerns the node before what concerns its room. A new
-filter is one new file and one entry here. After pkg/scheduler/framework/plugins.
+what decided. `ALL` is in the order in which reasons are told: what concerns the node before what concerns its room. A
+new filter is one new file and one entry here. After pkg/scheduler/framework/plugins.
 """
 
 from __future__ import annotations
