@@ -1,0 +1,84 @@
+"""uvicorn around the shell: TLS with optional client certificates, readiness, draining.
+
+A certificate is optional since service accounts come with a token; one that is shown must be the lab CA's and valid,
+or the handshake fails. SIGTERM ends the streams first, so that the rest can finish within seconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import ssl
+from types import FrameType
+
+import uvicorn
+
+from controlplane.apiserver.asgi import Shell
+from controlplane.apiserver.config import ServerConfig
+from controlplane.apiserver.protocol import PeerProtocol
+
+log = logging.getLogger(__name__)
+
+KEEP_ALIVE_S = 120
+DRAIN_S = 5
+BACKLOG = 1024
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server; says when it serves, and ends streams when it must stop."""
+
+    def __init__(self, config: ServerConfig, shell: Shell) -> None:
+        super().__init__(
+            uvicorn.Config(
+                shell,
+                host=config.listen_address,
+                port=config.port,
+                http=PeerProtocol,
+                ws="none",
+                loop="uvloop",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                backlog=BACKLOG,
+                timeout_keep_alive=KEEP_ALIVE_S,
+                timeout_graceful_shutdown=DRAIN_S,
+                ssl_certfile=config.tls_cert_file,
+                ssl_keyfile=config.tls_key_file,
+                ssl_ca_certs=config.client_ca_file,
+                ssl_cert_reqs=ssl.CERT_OPTIONAL,
+            )
+        )
+        self._shell = shell
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            host, port = self.servers[0].sockets[0].getsockname()[:2]
+            log.info("kind=apiserver action=serving address=%s:%d", host, port)
+            notify_ready()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        super().handle_exit(sig, frame)
+        log.info("kind=apiserver action=stopping signal=%s", signal.Signals(sig).name)
+        try:
+            asyncio.get_running_loop().call_soon_threadsafe(self._shell.begin_stop)
+        except RuntimeError:
+            self._shell.begin_stop()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._shell.begin_stop()
+        await super().shutdown(sockets)
+
+
+def notify_ready() -> None:
+    """Tells systemd (Type=notify) that requests are served; nothing where nobody asked."""
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if not address:
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+        notify.connect("\0" + address[1:] if address.startswith("@") else address)
+        notify.sendall(b"READY=1")
