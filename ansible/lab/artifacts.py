@@ -1,7 +1,7 @@
 """What can be rebuilt lies in the user's cache folder, named by the hash of what it is made from.
 
-An artifact appears at once and whole (built beside, then renamed), is built by one process at a time, and is left alone
-while a lab or a mount uses it. An interrupted build leaves only a `.part` folder that the next build removes.
+An artifact appears at once and whole (built beside, then renamed), is built by one process at a time, and is left
+alone while a lab or a mount uses it. An interrupted build leaves only a `.part` that the next build removes.
 """
 
 from __future__ import annotations

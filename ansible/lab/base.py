@@ -1,7 +1,7 @@
 """The base image of local machines: the Debian root file system plus the roles' package stage, cached by its inputs.
 
-Machines are overlays over the result and need no network of their own. The package stage is `site.yml --tags packages`,
-run on the root file system itself through Ansible's chroot connection.
+Machines are overlays over the result and need no network of their own. The package stage is
+`site.yml --tags packages`, run on the root file system itself through Ansible's chroot connection.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ def stage_inputs() -> list[Path]:
     roles = paths.ANSIBLE / "roles"
     patterns = ("*/tasks/packages.yml", "*/tasks/venv.yml", "*/defaults/*.yml", "*/vars/*.yml")
     named = [path for pattern in patterns for path in roles.glob(pattern)]
-    return [paths.ANSIBLE / "site.yml", paths.REPO / "requirements/node.lock", *named]
+    shared = [paths.ANSIBLE / name for name in ("site.yml", "collections", "group_vars")]
+    return [*shared, paths.REPO / "requirements/node.lock", *named]
 
 
 def base_image(rootfs: Path, variables: dict[str, str]) -> tuple[Path, bool]:
@@ -47,10 +48,19 @@ def _package_stage(part: Path, rootfs: Path, variables: dict[str, str]) -> None:
     (part / "inventory.yml").write_text(json.dumps(inventory, indent=1))
     if Path("/etc/resolv.conf").exists():
         shutil.copy("/etc/resolv.conf", root / "etc/resolv.conf")
-    playbook = [paths.venv_bin("ansible-playbook"), "-i", str(part / "inventory.yml"), "site.yml", "--tags", "packages"]
+    playbook = [
+        paths.venv_bin("ansible-playbook"),
+        "-i",
+        str(part / "inventory.yml"),
+        "site.yml",
+        "--tags",
+        "packages",
+    ]
     stage = [sys.executable, "-m", "lab.stage", str(root), *playbook]
     log = paths.cache() / "log" / "packages.log"
-    logged(["unshare", "--mount", "--propagation", "private", *stage], log, env=ansible_environment(), cwd=paths.ANSIBLE)
+    logged(
+        ["unshare", "--mount", "--propagation", "private", *stage], log, env=ansible_environment(), cwd=paths.ANSIBLE
+    )
     (root / "etc/resolv.conf").write_text("")
     for folder in ("var/cache/apt/archives", "var/lib/apt/lists"):
         for file in (root / folder).glob("*.deb" if "cache" in folder else "*_*"):
@@ -59,7 +69,7 @@ def _package_stage(part: Path, rootfs: Path, variables: dict[str, str]) -> None:
 
 
 def ansible_environment() -> dict[str, str]:
-    """What every run of Ansible gets: the project's configuration, and the lab package for `python3 -m lab.stage`."""
+    """What every run of Ansible gets."""
     return {
         "ANSIBLE_CONFIG": str(paths.ANSIBLE / "ansible.cfg"),
         "PYTHONPATH": str(paths.ANSIBLE),

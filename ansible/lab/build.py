@@ -1,4 +1,4 @@
-"""What is built on the host for the nodes: the wheelhouse, the project's own wheel, and nerdctl. Nodes have no way out.
+"""What is built on the host for the nodes, which have no way out: wheelhouse, the project's own wheel, nerdctl.
 
 Everything that is fetched is checked against a committed hash (requirements/node.lock, go.sum).
 """
@@ -33,7 +33,18 @@ def _download(lock: Path, part: Path) -> None:
     libc = [f"manylinux_2_{minor}_{machine}" for minor in range(36, 16, -1)]
     platforms = [*libc, f"manylinux2014_{machine}", f"linux_{machine}"]
     args = [paths.venv_bin("python"), "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--require-hashes"]
-    args += ["--implementation", "cp", "--python-version", NODE_PYTHON, "--abi", "cp311", "--abi", "abi3", "--abi", "none"]
+    args += [
+        "--implementation",
+        "cp",
+        "--python-version",
+        NODE_PYTHON,
+        "--abi",
+        "cp311",
+        "--abi",
+        "abi3",
+        "--abi",
+        "none",
+    ]
     for name in platforms:
         args += ["--platform", name]
     logged([*args, "-r", str(lock), "-d", str(part)], paths.cache() / "log" / "wheelhouse.log")
@@ -83,7 +94,7 @@ def _b64(data: bytes) -> str:
 
 
 def nerdctl(facts: Facts) -> tuple[Path, bool]:
-    """Return nerdctl, built from the Go module whose every byte go.sum checks (50 s to 2 min), and whether it was built."""
+    """Return nerdctl, built from a Go module whose every byte go.sum checks, and whether it had to be built."""
     version = facts.word("versions", "nerdctl")
     module = paths.ANSIBLE / "tools" / "nerdctl"
     key = paths.digest([module / "go.mod", module / "go.sum", module / "tools.go"], version, platform.machine())
@@ -115,10 +126,10 @@ def find_go(facts: Facts) -> str:
             done = attempt([go, "env", "GOVERSION"], env={"GOTOOLCHAIN": "local"})
             if done.returncode == 0 and _numbers(done.stdout) >= wanted:
                 return go
-    raise LabError(f"no Go {facts.word('versions', 'go_at_least')} found, though the host's environment should have one")
+    raise LabError(
+        f"no Go {facts.word('versions', 'go_at_least')} found, though the host's environment should have one"
+    )
 
 
 def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in re.findall(r"\d+", version)[:2])
-
-

@@ -1,26 +1,70 @@
-"""Chooses the provider and the lab's number and size, and says why. Nothing is changed here."""
+"""Chooses a lab's provider, number and size before anything is changed: as it stands, or as asked for."""
 
 from __future__ import annotations
 
-from lab import facts, state
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from lab import cgroups, facts, forward, preflight, state
 from lab.console import Steps
+from lab.hosts import Hosts
 from lab.local import Local
 from lab.provider import Provider
 from lab.run import LabError
+from lab.vagrant import Vagrant
 
 
-def by_name(name: str) -> Provider:
-    """Return the provider of that name. Raises: LabError."""
-    if name == "local":
-        return Local()
-    raise LabError(f"PROVIDER={name}: auto, local or vagrant")
+def by_name(name: str, inventory: str = "") -> Provider:
+    """Return the provider of that name."""
+    if name == "hosts":
+        return Hosts(Path(inventory))
+    return Vagrant() if name == "vagrant" else Local()
 
 
-def choose(name: str, values: object, steps: Steps) -> tuple[state.Record, Provider]:
-    """Return the lab's record and its provider: as it stands, or as asked for."""
-    assert isinstance(values, dict)
+def standing(name: str) -> Provider:
+    """Return the provider of a lab as it was brought up, local where there is no record of it."""
     found = state.record(name)
-    slot = facts.slot_for(name, state.slots())
+    return by_name(found.provider, found.inventory) if found else by_name("local")
+
+
+def choose(name: str, values: Mapping[str, str], steps: Steps) -> tuple[state.Record, Provider]:
+    """Return the lab's record and provider, saying which and why. Raises: LabError naming all that is missing."""
+    found = state.record(name)
+    wanted = wanted_record(name, values, found, state.slots())
+    if wanted.provider == "hosts":
+        steps.say(f"lab {name}: machines of {wanted.inventory}, as asked for")
+        return wanted, by_name("hosts", wanted.inventory)
+    lab = facts.lab(state.table(), name, wanted.slot, wanted.workers)
+    off = [node for node in lab.nodes if cgroups.init_of(name, node.name) is None]
+    needs = preflight.needs(
+        state.table(), lab, wanted.provider, new_nodes=len(off), forward_runs=bool(forward.running(name))
+    )
+    decision = preflight.decide(preflight.observe(state.table(), lab), needs)
+    if decision.problems:
+        raise LabError("nothing was changed, because\n" + "\n".join(f"  - {p}" for p in decision.problems))
+    title = {"local": "local machines", "vagrant": "virtual machines"}[decision.provider]
+    why = "as it stands" if found else decision.why
+    steps.say(f"lab {name}: 1 master and {wanted.workers} workers as {title} ({why})")
+    return state.Record(wanted.slot, wanted.workers, decision.provider), by_name(decision.provider)
+
+
+def wanted_record(
+    name: str, values: Mapping[str, str], found: state.Record | None, slots: Mapping[str, int]
+) -> state.Record:
+    """What is asked for, with what stands as the default. Raises: LabError where the two can't be joined."""
+    inventory = values["inventory"] or (found.inventory if found else "")
+    provider = "hosts" if inventory else values["provider"] or (found.provider if found else "auto")
+    if not values["workers"].isdigit() and values["workers"]:
+        raise LabError(f"WORKERS={values['workers']}: a number")
     workers = int(values["workers"] or (found.workers if found else state.table().default_workers))
-    steps.say(f"lab {name}: local machines")
-    return state.Record(slot, workers, "local"), by_name("local")
+    suffix = "" if name == state.table().default_lab else f" LAB={name}"
+    if found and provider not in ("auto", found.provider):
+        raise LabError(f"lab {name} stands on the provider {found.provider}: `make down{suffix}` first")
+    if found and workers < found.workers:
+        raise LabError(f"lab {name} has {found.workers} workers and can only grow: `make down{suffix}` first")
+    if inventory and not Path(inventory).is_file():
+        raise LabError(f"INVENTORY={inventory}: no such file")
+    provider = found.provider if found else provider
+    path = os.path.abspath(inventory) if inventory else ""
+    return state.Record(facts.slot_for(name, dict(slots)), workers, provider, path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -40,7 +39,7 @@ def bring_up(name: str, values: Values) -> int:
     record, provider = choose.choose(name, values, steps)
     with alone(name):
         lab, inventory_path = up.machines(name, record, provider, steps)
-        up.provision(lab, inventory_path, steps, always=bool(values.get("always")))
+        up.provision(lab, provider.name, inventory_path, steps, always=bool(values.get("always")))
     steps.say(f"lab {name} is up after {steps.total_s():.1f} s")
     return 0
 
@@ -51,7 +50,7 @@ def bring_down(name: str, values: Values) -> int:
     steps = Steps()
     record = state.record(name)
     with alone(name):
-        provider = choose.by_name(record.provider if record else "local")
+        provider = choose.standing(name)
         everything = facts.lab(state.table(), name, record.slot if record else 0, state.table().max_workers)
         provider.down(everything, steps)
         shutil.rmtree(paths.lab_dir(name), ignore_errors=True)
@@ -65,9 +64,7 @@ def bring_down(name: str, values: Values) -> int:
 
 def standing(name: str) -> tuple[Lab, Provider]:
     """The lab and its provider. Raises: LabError when there is none."""
-    record = state.record(name)
-    lab = state.load(name)
-    return lab, choose.by_name(record.provider if record else "local")
+    return state.load(name), choose.standing(name)
 
 
 def nodes_of(lab: Lab, values: Values) -> list[str]:

@@ -145,9 +145,7 @@ def lab(facts: Facts, name: str, slot: int, workers: int) -> Lab:
         )
         for position, row in enumerate(facts.rows)
     ]
-    number = {
-        key: facts.number("numbers", key) for key in cast("dict[str, subset.Value]", facts.document["numbers"])
-    }
+    number = {key: facts.number("numbers", key) for key in cast("dict[str, subset.Value]", facts.document["numbers"])}
     return Lab(
         name=name,
         slot=slot,

@@ -1,6 +1,6 @@
 """The host's door to the API: a forward from a loopback port into the lab's network (python3 -m lab.forward …).
 
-The listening socket is made in the host's network, then the process moves into the lab's and becomes
+The listening socket is made in the host's network, then the process moves into the lab's (local machines) and becomes
 systemd-socket-proxyd, whose outgoing connections start there. So no address of the lab exists on the host.
 """
 
@@ -27,14 +27,14 @@ def title(lab: str) -> str:
     return f"{lab}-forward"
 
 
-def ensure(lab: Lab) -> None:
-    """Start the forward unless it runs."""
+def ensure(lab: Lab, namespace: str) -> None:
+    """Start the forward unless it runs; `namespace` is the network to connect from, "" the host's own."""
     if running(lab.name):
         return
     log = paths.lab_dir(lab.name) / "log" / "forward.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     destination = f"{lab.master.address}:{lab.api_port}"
-    command = [sys.executable, "-m", "lab.forward", lab.name, str(lab.forward_port), destination]
+    command = [sys.executable, "-m", "lab.forward", lab.name, str(lab.forward_port), destination, namespace]
     with log.open("ab") as out:
         process = subprocess.Popen(  # noqa: S603  (argument list of our own making)
             command,
@@ -55,22 +55,25 @@ def ensure(lab: Lab) -> None:
     raise LabError(f"the forward on 127.0.0.1:{lab.forward_port} does not start: see {log}")
 
 
-
-
 def running(lab: str) -> list[int]:
     """The forward's processes (found by their title)."""
     return procs.by_arguments(lambda words: words[0] == title(lab) or words[1:4] == ["-m", "lab.forward", lab])
 
 
-def main(lab: str, port: int, destination: str) -> None:
+def stop(lab: str) -> None:
+    procs.kill(lambda: running(lab))
+
+
+def main(lab: str, port: int, destination: str, namespace: str) -> None:
     """Listen, move into the lab's network, become the proxy. Does not return."""
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind(("127.0.0.1", port))
     listener.listen(512)
-    with network.namespace_path(lab).open() as namespace:
-        if ctypes.CDLL(None, use_errno=True).setns(namespace.fileno(), _CLONE_NEWNET):
-            raise OSError(ctypes.get_errno(), "setns")
+    if namespace:
+        with (network.NETNS / namespace).open() as door:
+            if ctypes.CDLL(None, use_errno=True).setns(door.fileno(), _CLONE_NEWNET):
+                raise OSError(ctypes.get_errno(), "setns")
     if listener.fileno() != _FIRST_FD:
         os.dup2(listener.fileno(), _FIRST_FD)
     os.set_inheritable(_FIRST_FD, True)
@@ -79,4 +82,4 @@ def main(lab: str, port: int, destination: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), sys.argv[3])
+    main(sys.argv[1], int(sys.argv[2]), sys.argv[3], sys.argv[4])

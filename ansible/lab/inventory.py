@@ -17,38 +17,42 @@ Variables = dict[str, object]
 
 @dataclass(frozen=True)
 class Artifacts:
-    """What was built on the host and goes onto the nodes."""
+    """What was built on the host and goes onto the nodes, and the lab's own folder."""
 
     wheelhouse: Path
     wheel: Path
     nerdctl: Path
+    folder: Path
 
 
 def package_variables(wheelhouse: Path, nerdctl: Path) -> dict[str, str]:
     """What the package stage knows: no lab, no addresses, only what every lab shares."""
-    return {"common_wheelhouse": str(wheelhouse), "containerd_nerdctl": str(nerdctl)}
+    return {"lab_wheelhouse": str(wheelhouse), "lab_nerdctl": str(nerdctl)}
 
 
 def lab_variables(lab: Lab, artifacts: Artifacts, provider: str) -> Variables:
-    """What every host of the lab is told, by the names of ansible/group_vars/cluster.yml and of the roles' defaults."""
+    """What every host of the lab is told; ansible/group_vars/cluster.yml maps it to what the roles use."""
     return {
         "lab_name": lab.name,
         "lab_provider": provider,
+        "lab_profile": lab.profile,
+        "lab_domain": lab.domain,
+        "lab_node_cidr": lab.node_range,
+        "lab_pod_cidr": lab.pod_range,
+        "lab_service_cidr": lab.service_range,
         "lab_client_address": lab.client_address,
-        "timing_profile": lab.profile,
-        "cluster_domain": lab.domain,
-        "node_cidr": lab.node_range,
-        "cluster_cidr": lab.pod_range,
-        "service_cidr": lab.service_range,
-        "external_pool": lab.pool,
-        "service_kubernetes_address": lab.kubernetes_address,
-        "service_dns_address": lab.dns_address,
-        "api_port": lab.api_port,
-        "kubelab_api_server": f"https://127.0.0.1:{lab.forward_port}",
-        "registry_port": lab.registry_port,
-        "common_wheelhouse": str(artifacts.wheelhouse),
-        "common_wheel": str(artifacts.wheel),
-        "containerd_nerdctl": str(artifacts.nerdctl),
+        "lab_external_pool": lab.pool,
+        "lab_service_address": lab.kubernetes_address,
+        "lab_dns_address": lab.dns_address,
+        "lab_api_port": lab.api_port,
+        "lab_api_forward_port": lab.forward_port,
+        "lab_agent_port": lab.agent_port,
+        "lab_registry_port": lab.registry_port,
+        "lab_wheelhouse": str(artifacts.wheelhouse),
+        "lab_wheel": str(artifacts.wheel),
+        "lab_nerdctl": str(artifacts.nerdctl),
+        "lab_pki_dir": str(artifacts.folder / "pki"),
+        "lab_kubeconfig": str(artifacts.folder / "kubeconfig"),
     }
 
 
@@ -77,14 +81,15 @@ def local_connection(node: Node, config: Path, interface: str) -> Variables:
 
 
 def document(hosts: Mapping[str, Variables], masters: list[str], variables: Variables) -> Variables:
-    """The whole inventory. Shared variables stand at each host, since group_vars beside a playbook outrank a group's."""
+    """The whole inventory."""
     workers = [name for name in hosts if name not in masters]
     return {
         "all": {
+            "vars": variables,
             "children": {
                 "cluster": {"children": {"masters": {}, "workers": {}}},
-                "masters": {"hosts": {name: {**variables, **hosts[name]} for name in masters}},
-                "workers": {"hosts": {name: {**variables, **hosts[name]} for name in workers}},
+                "masters": {"hosts": {name: hosts[name] for name in masters}},
+                "workers": {"hosts": {name: hosts[name] for name in workers}},
             },
         }
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lab import cgroups, forward, machine, network, paths, procs, state
+from lab import cgroups, forward, machine, network, paths, procs, ssh, state
 from lab.run import attempt
 
 
@@ -20,11 +20,12 @@ def of(lab: str) -> list[str]:
     links = attempt(["ip", "-o", "link"]).stdout
     found += [f"interface {row.split(': ')[1]}" for row in links.splitlines() if f": {lab}-" in row]
     found += [f"control group {group}" for group in cgroups.left(lab)]
+    found += [f"folder {path}" for path in (paths.lab_dir(lab), ssh.connections_dir(lab)) if path.exists()]
     return found
 
 
 def _processes(lab: str) -> set[int]:
-    found = {*cgroups.processes(lab), *forward.running(lab)}
+    found = {*cgroups.processes(lab), *forward.running(lab), *ssh.connections(lab)}
     for row in state.table().rows:
         found.update(machine.runners(lab, str(row["name"])))
     for namespace in network.namespaces(lab):

@@ -36,7 +36,7 @@ class Local:
             self.power_on(lab, [node.name for node in lab.nodes])
             note.append(f"booted {', '.join(off)}" if off else "all were on")
         with steps.step("forward to the API") as note:
-            forward.ensure(lab)
+            forward.ensure(lab, lab.name)
             note.append(f"127.0.0.1:{lab.forward_port} → {lab.master.address}:{lab.api_port}")
 
     def connections(self, lab: Lab) -> dict[str, Variables]:
@@ -46,7 +46,8 @@ class Local:
     def down(self, lab: Lab, steps: Steps) -> None:
         with steps.step("machines"):
             machine.power_off(lab.name, [node.name for node in lab.nodes])
-            procs.kill(lambda: forward.running(lab.name))
+            forward.stop(lab.name)
+            ssh.end_connections(lab.name)
         with steps.step("mounts and control groups"):
             for node in lab.nodes:
                 machine.unmount(lab.name, node.name)

@@ -1,8 +1,8 @@
 """One local machine: its disk, its root, and its life (boot, power cut), as a systemd-nspawn container.
 
-A machine's files lie in `.lab/NAME/nodes/NODE/`: `disk.img` (a file system of limited size, mounted at `disk`) holds the
-writable layer, containerd's and the agent's data; `root` is the overlay over the base image. All of that outlives a
-power cut, which is SIGKILL to the machine's PID 1. A runner process (runner.py) boots the machine again after `reboot`.
+A machine's files lie in `.lab/NAME/nodes/NODE/`: `disk.img` (a file system of limited size, mounted at `disk`)
+holds the writable layer, containerd's and the agent's data; `root` is the overlay over the base image. All of that
+outlives a power cut, which is SIGKILL to the machine's PID 1. A runner (runner.py) boots it again after `reboot`.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ import uuid
 from pathlib import Path
 
 from lab import cgroups, network, paths, procs
-from lab.rootfs import INIT_PATH
 from lab.facts import Lab, Node
+from lab.rootfs import INIT_PATH
 from lab.run import LabError, attempt, run
 
 DATA = {"containerd": "var/lib/containerd", "kubelet": "var/lib/kubelet"}

@@ -68,14 +68,12 @@ def make(lab: Lab) -> None:
 
 
 def connect(lab: Lab, machine: str) -> None:
-    """Give a machine a fresh network namespace with a cable to the bridge: nothing of an earlier boot is left in it."""
+    """Give a machine a fresh network namespace with a cable to the bridge; nothing of an earlier boot is in it."""
     disconnect(lab.name, machine)
     run(["ip", "netns", "add", namespace(lab.name, machine)])
     end = cable(machine)
-    run(
-        ["ip", "-n", lab.name, "link", "add", end, "type", "veth", "peer", "name", INTERFACE]
-        + ["netns", namespace(lab.name, machine)]
-    )
+    pair = ["link", "add", end, "type", "veth", "peer", "name", INTERFACE]
+    run(["ip", "-n", lab.name, *pair, "netns", namespace(lab.name, machine)])
     run(["ip", "-n", lab.name, "link", "set", end, "master", BRIDGE, "up"])
     run(["ip", "-n", namespace(lab.name, machine), "link", "set", "lo", "up"])
 

@@ -32,7 +32,7 @@ _MASKED = ("apt-daily.timer", "apt-daily-upgrade.timer", "e2scrub_all.timer", "f
 
 
 def debian_sources(folder: Path, suite: str) -> str:
-    """The host's apt entries for Debian's suite, as they stand, one style (lines) or the other (stanzas) in one text."""
+    """The host's apt entries for Debian's suite, as they stand: stanzas where it has any, else lines."""
     files = [folder / "sources.list", *sorted((folder / "sources.list.d").glob("*"))]
     lines, stanzas = [], []
     for file in files:
@@ -44,15 +44,13 @@ def debian_sources(folder: Path, suite: str) -> str:
 
 
 def _line_fits(row: str, suite: str) -> bool:
-    words = row.split("]")[-1].split() if "]" in row else row.split()[1:]
+    words = row.rsplit("]", maxsplit=1)[-1].split() if "]" in row else row.split()[1:]
     foreign = "signed-by=" in row and "debian-archive" not in row
     return row.startswith("deb ") and len(words) > 1 and words[1].startswith(suite) and not foreign
 
 
 def _stanza_fits(stanza: str, suite: str) -> bool:
-    fields = dict(
-        row.split(":", 1) for row in stanza.splitlines() if ":" in row and not row.startswith(("#", " "))
-    )
+    fields = dict(row.split(":", 1) for row in stanza.splitlines() if ":" in row and not row.startswith(("#", " ")))
     suites = fields.get("Suites", "").split()
     foreign = "Signed-By" in fields and "debian-archive" not in fields["Signed-By"]
     return "deb" in fields.get("Types", "").split() and any(s.startswith(suite) for s in suites) and not foreign
@@ -72,7 +70,9 @@ def root_file_system(facts: Facts) -> tuple[Path, bool]:
     sources = debian_sources(Path("/etc/apt"), suite)
     options = acquire_options()
     if suite not in sources:
-        raise LabError(f"no apt source for Debian {suite} on this host: the machines' base image is made from the host's own")
+        raise LabError(
+            f"no apt source for Debian {suite} on this host: the machines' base image is made from the host's own"
+        )
     key = paths.digest([Path(__file__)], suite, sources, options)
     return artifacts.cached("rootfs", key, lambda part: _debootstrap(part, suite, sources, options))
 

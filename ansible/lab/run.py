@@ -55,7 +55,9 @@ def logged(args: Arguments, log: Path, *, env: Mapping[str, str] | None = None, 
             check=False,
         )
     if done.returncode:
-        raise LabError(f"{words(args)}: exit {done.returncode}\n{tail(log.read_text(errors='replace'))}\nall of it: {log}")
+        raise LabError(
+            f"{words(args)}: exit {done.returncode}\n{tail(log.read_text(errors='replace'))}\nall of it: {log}"
+        )
 
 
 def shown(args: Arguments, *, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> int:

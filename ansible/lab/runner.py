@@ -29,7 +29,7 @@ def main(lab: Lab, node: Node) -> int:
             machine.nspawn(lab, node),
             stdin=subprocess.DEVNULL,
             check=False,
-            preexec_fn=lambda: cgroups.join(groups),  # noqa: B023, PLW1509  (called at once, in a process of one thread)
+            preexec_fn=lambda: cgroups.join(groups),  # noqa: B023  (called at once, in a process of one thread)
         ).returncode
         print(f"{time.strftime('%F %T')} ended with {code}", flush=True)
         if code != REBOOT:

@@ -1,7 +1,7 @@
 """Brings the host what the lab needs: Debian packages (without starting their daemons) and a virtual environment.
 
-A Debian package of a daemon starts it on installation on an ordinary host. A policy file forbids that while apt runs, and
-is put back as it was found. Only what is missing is installed.
+A Debian package of a daemon starts it on installation on an ordinary host. A policy file forbids that while apt
+runs, and is put back as it was found. Only what is missing is installed.
 """
 
 from __future__ import annotations

@@ -6,10 +6,11 @@ the same configuration file and needs to know nothing about it.
 
 from __future__ import annotations
 
+import shutil
 import time
 from pathlib import Path
 
-from lab import network, paths
+from lab import network, paths, procs
 from lab.facts import Lab, Node
 from lab.run import LabError, attempt, run
 
@@ -55,6 +56,23 @@ def config_text(lab: Lab, folder: Path) -> str:
 
 def command(lab: str, node: str) -> list[str]:
     return ["ssh", "-F", str(paths.lab_dir(lab) / "ssh" / "config"), node]
+
+
+def connections_dir(lab: str) -> Path:
+    """Where Ansible's standing connections have their sockets (their paths have to be short)."""
+    return Path(f"/run/{lab}-ssh")
+
+
+def end_connections(lab: str) -> None:
+    """End the standing connections to the lab's machines."""
+    folder = connections_dir(lab)
+    procs.kill(lambda: connections(lab))
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def connections(lab: str) -> list[int]:
+    """The processes of standing connections."""
+    return procs.by_arguments(lambda words: any(f"{connections_dir(lab)}/" in word for word in words))
 
 
 def wait(lab: Lab, node: Node, patience_s: float = 60.0) -> None:

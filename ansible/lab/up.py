@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab import base, build, facts, inventory, paths, rootfs, setup, state
+from lab import base, build, facts, inventory, paths, rootfs, setup, ssh, state
 from lab.console import Steps
 from lab.facts import Facts, Lab
 from lab.inventory import Artifacts, Variables
@@ -74,7 +74,7 @@ def _nerdctl(facts_: Facts, steps: Steps) -> Path:
 def write_inventory(lab: Lab, provider: Provider, built: Built) -> Path:
     """Write the lab's inventory and return its path."""
     folder = paths.lab_dir(lab.name)
-    made = Artifacts(built.wheelhouse, built.wheel, built.nerdctl)
+    made = Artifacts(built.wheelhouse, built.wheel, built.nerdctl, folder)
     connections = provider.connections(lab)
     hosts: dict[str, Variables] = {n.name: inventory.node_variables(n, connections[n.name]) for n in lab.nodes}
     whole = inventory.document(hosts, [lab.master.name], inventory.lab_variables(lab, made, provider.name))
@@ -86,11 +86,11 @@ def write_inventory(lab: Lab, provider: Provider, built: Built) -> Path:
 
 def fingerprint(inventory_path: Path) -> str:
     """The hash of everything that site.yml depends on: the same again means that a run would change nothing."""
-    roles = paths.ANSIBLE / "roles"
-    return paths.digest([paths.ANSIBLE / "site.yml", roles, inventory_path])
+    names = ("site.yml", "ansible.cfg", "roles", "collections", "group_vars")
+    return paths.digest([*(paths.ANSIBLE / name for name in names), inventory_path])
 
 
-def provision(lab: Lab, inventory_path: Path, steps: Steps, *, always: bool) -> None:
+def provision(lab: Lab, provider: str, inventory_path: Path, steps: Steps, *, always: bool) -> None:
     """Run site.yml, unless nothing that it depends on changed since it last ended well on this lab."""
     if not (paths.ANSIBLE / "site.yml").exists():
         return
@@ -102,8 +102,13 @@ def provision(lab: Lab, inventory_path: Path, steps: Steps, *, always: bool) -> 
     mark.unlink(missing_ok=True)
     log = state.log(lab.name, "site")
     command = [paths.venv_bin("ansible-playbook"), "-i", str(inventory_path), "site.yml"]
+    environment = base.ansible_environment()
+    if provider == "local":
+        # Clones of the base image have the packages already, and no way to any others.
+        command.append("--skip-tags=packages")
+        environment["ANSIBLE_SSH_CONTROL_PATH_DIR"] = str(ssh.connections_dir(lab.name))
     with steps.step("site.yml: software on the machines") as note:
-        logged(command, log, env=base.ansible_environment(), cwd=paths.ANSIBLE)
+        logged(command, log, env=environment, cwd=paths.ANSIBLE)
         note.append(f"log: {os.path.relpath(log)}")
     mark.write_text(now)
 
@@ -116,5 +121,3 @@ def machines(name: str, record: state.Record, provider: Provider, steps: Steps) 
     state.save(name, record)
     provider.up(lab, built.base, steps)
     return lab, write_inventory(lab, provider, built)
-
-
