@@ -104,7 +104,7 @@ def _port(port: Obj, at: str, kind: str, many: bool) -> list[Cause]:
     causes += each(f"{at}.port", number, names.port(number))
     if port.get("protocol") not in PROTOCOLS:
         causes.append(not_supported(f"{at}.protocol", port.get("protocol", ""), PROTOCOLS))
-    target: int | str = port.get("targetPort", number)
+    target: Any = port.get("targetPort", number)
     if isinstance(target, str):
         causes += each(f"{at}.targetPort", target, names.port_name(target))
     elif number != target:

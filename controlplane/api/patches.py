@@ -1,0 +1,333 @@
+"""The three patches of the API: JSON patch, merge patch and strategic merge patch.
+
+Each takes the object as it is and what the client sent, and returns the new object; the first may be changed
+on the way, so callers pass a copy of their own. A patch that can't be understood is a 400, one that doesn't fit
+the object a 422. After RFC 6902, RFC 7386 and `k8s.io/apimachinery/pkg/util/strategicpatch`; the strategic rules
+(merge keys, retainKeys) come from the schema.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any, Final
+
+from controlplane.api import schema
+from controlplane.api.errors import ApiError
+
+Obj = dict[str, Any]
+
+COPY_LIMIT: Final = 3 * 1024 * 1024
+"""So many nodes may a JSON patch's `copy` operations make in all: they can double an object each."""
+DIRECTIVE: Final = "$patch"
+RETAIN_KEYS: Final = "$retainKeys"
+ELEMENT_ORDER: Final = "$setElementOrder/"
+DELETE_PRIMITIVES: Final = "$deleteFromPrimitiveList/"
+
+
+def _unfit(why: str) -> ApiError:
+    """The answer to a patch that doesn't fit its object, as upstream's."""
+    message = "the server rejected our request due to an error in our request"
+    causes = [{"reason": "UnexpectedServerResponse", "message": why}]
+    return ApiError(422, "Invalid", f"{message}: {why}", {"causes": causes})
+
+
+# --- JSON patch -------------------------------------------------------------------------------------------------
+
+
+def json_patch(obj: Any, operations: Any) -> Any:
+    """Applies a list of operations in order. Raises: ApiError 400 for their form, 422 when they don't fit."""
+    if type(operations) is not list:
+        raise ApiError.bad_request("a JSON patch is a list of operations")
+    copied = 0
+    for operation in operations:
+        if type(operation) is not dict or type(operation.get("path")) is not str:
+            raise ApiError.bad_request("a JSON patch's operation needs `op` and `path`")
+        kind, path = operation.get("op"), _pointer(operation["path"])
+        if kind in ("add", "replace", "test") and "value" not in operation:
+            raise ApiError.bad_request(f"a JSON patch's `{kind}` needs a `value`")
+        if kind in ("move", "copy"):
+            source = _pointer(operation.get("from"))
+            value = copy.deepcopy(_find(obj, source))
+            copied += _size(value)
+            if copied > COPY_LIMIT:
+                raise ApiError.too_large("the JSON patch copies too much")
+            if kind == "move":
+                if path[: len(source)] == source and path != source:
+                    raise _unfit(f"can't move {operation['from']} into itself")
+                obj = _remove(obj, source)
+            obj = _add(obj, path, value)
+        elif kind == "add":
+            obj = _add(obj, path, copy.deepcopy(operation["value"]))
+        elif kind == "replace":
+            _find(obj, path)
+            obj = _add(_remove(obj, path), path, copy.deepcopy(operation["value"]))
+        elif kind == "remove":
+            obj = _remove(obj, path)
+        elif kind == "test":
+            _test(obj, path, operation)
+        else:
+            raise ApiError.bad_request(f"unexpected kind of JSON patch operation: {str(kind)[:40]!r}")
+    return obj
+
+
+def _test(obj: Any, path: list[str], operation: Obj) -> None:
+    try:
+        found = _find(obj, path)
+    except ApiError:
+        found = None
+        if operation["value"] is not None:
+            raise
+    if not _same(found, operation["value"]):
+        raise _unfit(f"testing value {operation['path']} failed: test failed")
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Equality of JSON: true is not 1."""
+    if isinstance(one, bool) or isinstance(other, bool):
+        return one is other
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_same(one[key], other[key]) for key in one)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(_same(a, b) for a, b in zip(one, other, strict=True))
+    return bool(one == other)
+
+
+def _size(value: Any) -> int:
+    if isinstance(value, dict):
+        return 1 + sum(_size(item) for item in value.values())
+    if isinstance(value, list):
+        return 1 + sum(_size(item) for item in value)
+    return len(value) if isinstance(value, str) else 1
+
+
+def _pointer(text: Any) -> list[str]:
+    if type(text) is not str or (text and not text.startswith("/")):
+        raise ApiError.bad_request(f"{str(text)[:100]!r} is not a JSON pointer")
+    return [part.replace("~1", "/").replace("~0", "~") for part in text.split("/")[1:]]
+
+
+def _index(items: list[Any], part: str, upto: int) -> int:
+    if not part.isdecimal() or (len(part) > 1 and part.startswith("0")) or len(part) > 9 or int(part) >= upto:
+        raise _unfit(f"unable to access invalid index {part[:40]}: the list has {len(items)} items")
+    return int(part)
+
+
+def _find(obj: Any, path: list[str]) -> Any:
+    for part in path:
+        if isinstance(obj, dict) and part in obj:
+            obj = obj[part]
+        elif isinstance(obj, list):
+            obj = obj[_index(obj, part, len(obj))]
+        else:
+            raise _unfit(f"missing path: /{'/'.join(path)[:200]}: nothing is at {part[:100]!r}")
+    return obj
+
+
+def _add(obj: Any, path: list[str], value: Any) -> Any:
+    if not path:
+        return value
+    holder, last = _find(obj, path[:-1]), path[-1]
+    if isinstance(holder, dict):
+        holder[last] = value
+    elif isinstance(holder, list):
+        holder.insert(len(holder) if last == "-" else _index(holder, last, len(holder) + 1), value)
+    else:
+        raise _unfit(f"nothing can be added at /{'/'.join(path)[:200]}")
+    return obj
+
+
+def _remove(obj: Any, path: list[str]) -> Any:
+    if not path:
+        return None
+    _find(obj, path)
+    holder, last = _find(obj, path[:-1]), path[-1]
+    if isinstance(holder, dict):
+        del holder[last]
+    else:
+        del holder[_index(holder, last, len(holder))]
+    return obj
+
+
+# --- merge patch ------------------------------------------------------------------------------------------------
+
+
+def merge_patch(obj: Any, patch: Any) -> Any:
+    """RFC 7386: maps merge, null deletes, everything else replaces."""
+    if type(patch) is not dict:
+        return patch
+    result: Obj = obj if type(obj) is dict else {}
+    for key, value in patch.items():
+        if value is None:
+            result.pop(key, None)
+        else:
+            result[key] = merge_patch(result.get(key), value)
+    return result
+
+
+# --- strategic merge patch --------------------------------------------------------------------------------------
+
+
+def strategic_merge_patch(original: Obj, patch: Any, schema_type: str) -> Obj:
+    """Merges by the schema's strategies: lists of a merge key merge by it, others are replaced.
+
+    Raises: ApiError 400 for a bad directive, 422 when list items lack their merge key.
+    """
+    if type(patch) is not dict:
+        raise ApiError.bad_request("a strategic merge patch is an object")
+    return _merge_map(original, patch, schema.get(schema_type))
+
+
+def _type_of(field: schema.Field | None) -> schema.Type | None:
+    """The struct of a field (of its items, if it is a list), where it is one."""
+    if field is None or field.is_map or field.element in schema.SCALARS or field.element in schema.ANYTHING:
+        return None
+    return schema.get(field.element)
+
+
+def _merge_map(original: Obj, patch: Obj, kind: schema.Type | None) -> Obj:
+    directive = patch.get(DIRECTIVE)
+    if directive is not None:
+        if directive == "replace":
+            return _cleaned({key: value for key, value in patch.items() if key != DIRECTIVE})
+        if directive == "delete":
+            return {}
+        raise ApiError.bad_request(f"bad patch type: {str(directive)[:40]}: not one of replace, delete")
+    patch = dict(patch)
+    _retain_keys(original, patch)
+    _delete_primitives(original, patch)
+    for key in [key for key in patch if key.startswith(ELEMENT_ORDER)]:
+        name = key[len(ELEMENT_ORDER) :]
+        _merge_ordered(original, patch, name, patch.pop(key), kind)
+    for key, value in patch.items():
+        field = kind.fields.get(key) if kind else None
+        if value is None:
+            original.pop(key, None)
+        elif type(value) is dict and type(original.get(key)) is dict:
+            if field is not None and "replace" in field.patch_strategy.split(","):
+                original[key] = _cleaned(value)
+            else:
+                original[key] = _merge_map(original[key], value, _type_of(field))
+        elif type(value) is list and type(original.get(key)) is list and _merges(field):
+            original[key] = _merge_list(original[key], value, field)
+        else:
+            original[key] = _cleaned(value)
+    return original
+
+
+def _merges(field: schema.Field | None) -> bool:
+    return field is not None and field.is_list and "merge" in field.patch_strategy.split(",")
+
+
+def _retain_keys(original: Obj, patch: Obj) -> None:
+    """`$retainKeys`: what is not in the list goes; the patch may set nothing else."""
+    retained = patch.pop(RETAIN_KEYS, None)
+    if retained is None:
+        return
+    if type(retained) is not list:
+        raise ApiError.bad_request("$retainKeys needs a list")
+    if any(not key.startswith("$") and value is not None and key not in retained for key, value in patch.items()):
+        raise ApiError.bad_request("the patch sets a field that its $retainKeys does not hold")
+    for key in [key for key in original if key not in retained]:
+        del original[key]
+
+
+def _delete_primitives(original: Obj, patch: Obj) -> None:
+    for key in [key for key in patch if key.startswith(DELETE_PRIMITIVES)]:
+        gone, name = patch.pop(key), key[len(DELETE_PRIMITIVES) :]
+        if type(gone) is not list:
+            raise ApiError.bad_request(f"{key[:100]} needs a list")
+        if type(original.get(name)) is list:
+            original[name] = [item for item in original[name] if item not in gone]
+
+
+def _merge_ordered(original: Obj, patch: Obj, name: str, order: Any, kind: schema.Type | None) -> None:
+    """`$setElementOrder`: merges the list, then brings it into the order that the client saw."""
+    field = kind.fields.get(name) if kind else None
+    if type(order) is not list:
+        raise ApiError.bad_request(f"{ELEMENT_ORDER}{name[:100]} needs a list")
+    if field is None or not _merges(field):
+        raise ApiError.bad_request(f"{ELEMENT_ORDER}{name[:100]}: the list does not merge")
+    before = original.get(name) or []
+    before_keys = [_key(item, field) for item in before]
+    changes = patch.pop(name, None)
+    merged = _merge_list(list(before), changes, field) if changes else before
+    wanted = [_key(item, field) for item in order]
+    position = {repr(key): index for index, key in enumerate(wanted)}
+    listed = sorted(
+        (item for item in merged if repr(_key(item, field)) in position),
+        key=lambda item: position[repr(_key(item, field))],
+    )
+    others = [item for item in merged if repr(_key(item, field)) not in position]
+    result = _interleave(others, listed, before_keys, field)
+    if result or name in original:
+        original[name] = result
+
+
+def _interleave(others: list[Any], listed: list[Any], before: list[Any], field: schema.Field) -> list[Any]:
+    """Items that the client doesn't know stay where they were, relative to those that it knows."""
+    place = {repr(key): index for index, key in enumerate(before)}
+    result: list[Any] = []
+    left, right = list(others), list(listed)
+    while left and right:
+        first, second = place.get(repr(_key(left[0], field))), place.get(repr(_key(right[0], field)))
+        result.append(left.pop(0) if first is not None and second is not None and first < second else right.pop(0))
+    return result + left + right
+
+
+def _key(item: Any, field: schema.Field) -> Any:
+    """What tells an item from the others: its merge key's value, or itself when it is a primitive."""
+    if type(item) is not dict:
+        return item
+    if field.patch_merge_key not in item:
+        raise _unfit(f"map: {str(item)[:200]} does not contain declared merge key: {field.patch_merge_key}")
+    return item[field.patch_merge_key]
+
+
+def _merge_list(original: list[Any], patch: list[Any], field: schema.Field | None) -> list[Any]:
+    if field is None or not field.patch_merge_key:
+        return [*original, *(item for item in _unique(patch) if item not in original)]
+    if any(type(item) is not dict for item in patch):
+        raise _unfit(f"every item of {field.name} must be an object")
+    if any(item.get(DIRECTIVE) == "replace" for item in patch):
+        return [_cleaned(item) for item in patch if DIRECTIVE not in item]
+    result = list(original)
+    kind = _type_of(field)
+    for item in patch:
+        key = _key(item, field)
+        directive = item.get(DIRECTIVE)
+        if directive == "delete":
+            result = [other for other in result if _key(other, field) != key]
+            continue
+        if directive not in (None, "merge"):
+            raise ApiError.bad_request(f"bad patch type: {str(directive)[:40]}: not one of replace, delete, merge")
+        change = {name: value for name, value in item.items() if name != DIRECTIVE}
+        for index, other in enumerate(result):
+            if _key(other, field) == key:
+                result[index] = _merge_map(other, change, kind)
+                break
+        else:
+            result.append(_cleaned(change))
+    return result
+
+
+def _unique(items: list[Any]) -> list[Any]:
+    result: list[Any] = []
+    for item in items:
+        if item not in result:
+            result.append(item)
+    return result
+
+
+def _cleaned(value: Any) -> Any:
+    """A value of the patch as it enters the object: without nulls and directives."""
+    if type(value) is dict:
+        return {
+            key: _cleaned(item)
+            for key, item in value.items()
+            if item is not None
+            and key not in (DIRECTIVE, RETAIN_KEYS)
+            and not key.startswith((ELEMENT_ORDER, DELETE_PRIMITIVES))
+        }
+    if type(value) is list:
+        return [_cleaned(item) for item in value if not (type(item) is dict and item.get(DIRECTIVE) == "delete")]
+    return value
