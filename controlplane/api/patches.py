@@ -188,7 +188,7 @@ def _merge_map(original: Obj, patch: Obj, kind: schema.Type | None) -> Obj:
     directive = patch.get(DIRECTIVE)
     if directive is not None:
         if directive == "replace":
-            return _cleaned({key: value for key, value in patch.items() if key != DIRECTIVE})
+            return {key: _cleaned(value) for key, value in patch.items() if key != DIRECTIVE and value is not None}
         if directive == "delete":
             return {}
         raise ApiError.bad_request(f"bad patch type: {str(directive)[:40]}: not one of replace, delete")

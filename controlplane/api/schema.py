@@ -129,7 +129,7 @@ def _objects() -> frozenset[str]:
     return frozenset((listed & _raw().keys()) | {name for name in _raw() if name.endswith("List")} | alone)
 
 
-_GROUPS: Final = {
+GROUPS: Final = {
     "": "core",
     "admissionregistration.k8s.io": "admissionregistration",
     "apiextensions.k8s.io": "apiextensions",
@@ -146,6 +146,7 @@ _GROUPS: Final = {
     "scheduling.k8s.io": "scheduling",
     "storage.k8s.io": "storage",
 }
+"""The group of an apiVersion → the group in the names of types."""
 META_KINDS: Final = frozenset(("DeleteOptions", "Status", "List", "WatchEvent", "PartialObjectMetadata"))
 
 
@@ -156,4 +157,4 @@ def name_of(api_version: str, kind: str) -> str:
     group, slash, version = api_version.partition("/")
     if not slash:
         group, version = "", api_version
-    return f"{_GROUPS.get(group, group)}.{version}.{kind}"
+    return f"{GROUPS.get(group, group)}.{version}.{kind}"
