@@ -6,7 +6,7 @@ import pytest
 from testinfra.host import Host
 
 from tests.testinfra.conftest import Lab
-from tests.testinfra.support import certificate_options, http_code, units
+from tests.testinfra.support import certificate_options, curl, http_code, units
 
 
 def api(lab: Lab) -> str:
@@ -26,8 +26,7 @@ def test_they_run_as_an_account_without_power(master: Host) -> None:
 
 @pytest.mark.parametrize("path", ["/api/v1/namespaces", "/api/v1/nodes", "/version", "/openapi/v3", "/nonsense"])
 def test_nobody_is_nobody(worker: Host, lab: Lab, path: str) -> None:
-    out = worker.check_output(f"curl -s --max-time 5 --cacert /etc/kubelab/pki/ca.crt {api(lab)}{path}")
-    status = json.loads(out)
+    status = json.loads(curl(worker, f"{api(lab)}{path}"))
     assert (status["kind"], status["code"], status["reason"]) == ("Status", 401, "Unauthorized")
 
 
@@ -46,8 +45,6 @@ def test_a_node_is_let_in_and_does_not_read_secrets(worker: Host, lab: Lab) -> N
 
 
 def test_the_controllers_lead(master: Host, lab: Lab) -> None:
-    lease = master.check_output(
-        f"curl -s --max-time 5 --cacert /etc/kubelab/pki/ca.crt {' '.join(certificate_options('controller-manager'))} "
-        f"{api(lab)}/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/kubelab-manager"
-    )
+    path = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/kubelab-manager"
+    lease = curl(master, f"{api(lab)}{path}", *certificate_options("controller-manager"))
     assert json.loads(lease)["spec"]["holderIdentity"]

@@ -5,7 +5,7 @@ import json
 from testinfra.host import Host
 
 from tests.testinfra.conftest import Lab
-from tests.testinfra.support import certificate_options, http_code, listeners, units
+from tests.testinfra.support import certificate_options, curl, http_code, listeners, units
 
 
 def agent(lab: Lab, name: str) -> str:
@@ -42,18 +42,13 @@ def test_only_the_api_server_is_served(node: Host, lab: Lab, name: str) -> None:
 
 def test_peers_may_ask_when_the_api_was_last_reached(node: Host, lab: Lab) -> None:
     for other in lab.workers:
-        out = node.check_output(
-            f"curl -s --max-time 5 --cacert /etc/kubelab/pki/ca.crt {' '.join(certificate_options('kubelet'))} "
-            f"{agent(lab, other)}/fence"
-        )
+        out = curl(node, f"{agent(lab, other)}/fence", *certificate_options("kubelet"))
         assert json.loads(out)["lastReachedSecondsAgo"] < 5
 
 
 def test_every_node_is_registered_with_what_the_table_gives_it(master: Host, lab: Lab, name: str) -> None:
-    out = master.check_output(
-        f"curl -s --max-time 5 --cacert /etc/kubelab/pki/ca.crt {' '.join(certificate_options('apiserver-kubelet-client'))} "
-        f"https://{lab.of(name, 'node_address')}:{lab.of(name, 'lab_api_port', 6443)}/api/v1/nodes"
-    )
+    api = f"https://{lab.of(name, 'node_address')}:{lab.of(name, 'lab_api_port', 6443)}"
+    out = curl(master, f"{api}/api/v1/nodes", *certificate_options("apiserver-kubelet-client"))
     nodes = {item["metadata"]["name"]: item for item in json.loads(out)["items"]}
     assert set(nodes) == {lab.of(node, "node_name") for node in lab.nodes}
     for node in lab.nodes:

@@ -10,7 +10,7 @@ STORES = ("kubelab-redis", "kubelab-redis-leases")
 
 def ask(host: Host, store: str, words: str) -> str:
     password = "$(cat /etc/kubelab/redis.password)"
-    return host.check_output(f'redis-cli -s /run/{store}/redis.sock --no-auth-warning -a "{password}" {words}')
+    return str(host.check_output(f'redis-cli -s /run/{store}/redis.sock --no-auth-warning -a "{password}" {words}'))
 
 
 def test_the_stores_run_and_debians_own_does_not(master: Host) -> None:
@@ -43,9 +43,8 @@ def test_a_client_without_the_password_is_refused(master: Host, store: str) -> N
 
 @pytest.mark.parametrize("store", STORES)
 def test_another_account_does_not_reach_the_socket(master: Host, store: str) -> None:
-    answer = master.run(
-        f"setpriv --reuid=nobody --regid=nogroup --clear-groups redis-cli -s /run/{store}/redis.sock ping"
-    )
+    nobody = "setpriv --reuid=nobody --regid=nogroup --clear-groups"
+    answer = master.run(f"{nobody} redis-cli -s /run/{store}/redis.sock ping")
     assert "Permission denied" in answer.stdout + answer.stderr
 
 
@@ -57,7 +56,7 @@ def test_the_password_is_the_groups(master: Host) -> None:
 
 @pytest.mark.parametrize(("store", "fsync"), [("kubelab-redis", "always"), ("kubelab-redis-leases", "no")])
 def test_what_is_kept_and_when_it_is_on_the_disk(master: Host, store: str, fsync: str) -> None:
-    out = ask(master, store, "config get append* ; true").split()
+    out = ask(master, store, "config get 'append*'").split()
     settings = dict(zip(out[::2], out[1::2], strict=True))
     assert (settings["appendonly"], settings["appendfsync"]) == ("yes", fsync)
     assert ask(master, store, "config get maxmemory-policy").split()[-1] == "noeviction"
