@@ -1,41 +1,48 @@
-"""The lab's commands (python3 -m lab COMMAND …), called by the Makefile; `make help` is the menu."""
+"""The lab's commands (python3 -m lab COMMAND), called by the Makefile; `make help` is the menu.
+
+Options come through the environment as KUBELAB_NODE, KUBELAB_CMD, …, just as they were typed after `make`.
+"""
 
 from __future__ import annotations
 
-import argparse
 import os
+import signal
 import sys
+from types import FrameType
 
 from lab import commands, console, state
 from lab.facts import FactsError
 from lab.run import LabError
 
-
-def parser() -> argparse.ArgumentParser:
-    """The command line: one sub-command a make target, options by the names of make's variables."""
-    top = argparse.ArgumentParser(prog="lab")
-    top.add_argument("--lab", default=os.environ.get("LAB") or state.table().default_lab)
-    commands_ = top.add_subparsers(dest="command", required=True)
-    for name, options in commands.COMMANDS.items():
-        sub = commands_.add_parser(name)
-        for option in options.options:
-            sub.add_argument(f"--{option}", default="")
-    return top
+INTERRUPTED = 130
 
 
 def main(arguments: list[str]) -> int:
     """Run one command; mistakes and missing things end in a plain sentence and exit 1."""
-    options = parser().parse_args(arguments)
-    chosen = commands.COMMANDS[options.command]
-    values = {option: getattr(options, option.replace("-", "_")) for option in chosen.options}
+    if len(arguments) != 1 or arguments[0] not in commands.COMMANDS:
+        console.fail(f"one of: {' '.join(commands.COMMANDS)}")
+        return 2
+    command = arguments[0]
+    signal.signal(signal.SIGTERM, _interrupt)
+    name = option("LAB") or state.table().default_lab
     try:
-        return chosen.run(options.lab, values)
+        return commands.COMMANDS[command](name, option)
     except (LabError, FactsError) as error:
-        console.fail(f"\n{options.command}: {error}")
+        console.fail(f"\n{command}: {error}")
         return 1
     except KeyboardInterrupt:
-        console.fail(f"\n{options.command}: interrupted; run it again to go on from here")
-        return 130
+        console.fail(f"\n{command}: interrupted; run it again to go on from here")
+        return INTERRUPTED
+
+
+def option(name: str) -> str:
+    """The value of an option, "" where it wasn't given."""
+    return os.environ.get(f"KUBELAB_{name}", "").strip()
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    del number, frame
+    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from lab import cgroups, facts, forward, preflight, state
@@ -28,10 +28,10 @@ def standing(name: str) -> Provider:
     return by_name(found.provider, found.inventory) if found else by_name("local")
 
 
-def choose(name: str, values: Mapping[str, str], steps: Steps) -> tuple[state.Record, Provider]:
+def choose(name: str, option: Callable[[str], str], steps: Steps) -> tuple[state.Record, Provider]:
     """Return the lab's record and provider, saying which and why. Raises: LabError naming all that is missing."""
     found = state.record(name)
-    wanted = wanted_record(name, values, found, state.slots())
+    wanted = wanted_record(name, option, found, state.slots())
     if wanted.provider == "hosts":
         steps.say(f"lab {name}: machines of {wanted.inventory}, as asked for")
         return wanted, by_name("hosts", wanted.inventory)
@@ -50,14 +50,15 @@ def choose(name: str, values: Mapping[str, str], steps: Steps) -> tuple[state.Re
 
 
 def wanted_record(
-    name: str, values: Mapping[str, str], found: state.Record | None, slots: Mapping[str, int]
+    name: str, option: Callable[[str], str], found: state.Record | None, slots: Mapping[str, int]
 ) -> state.Record:
     """What is asked for, with what stands as the default. Raises: LabError where the two can't be joined."""
-    inventory = values["inventory"] or (found.inventory if found else "")
-    provider = "hosts" if inventory else values["provider"] or (found.provider if found else "auto")
-    if not values["workers"].isdigit() and values["workers"]:
-        raise LabError(f"WORKERS={values['workers']}: a number")
-    workers = int(values["workers"] or (found.workers if found else state.table().default_workers))
+    inventory = option("INVENTORY") or (found.inventory if found else "")
+    provider = "hosts" if inventory else option("PROVIDER") or (found.provider if found else "auto")
+    asked = option("WORKERS")
+    if asked and not asked.isdigit():
+        raise LabError(f"WORKERS={asked}: a number")
+    workers = int(asked or (found.workers if found else state.table().default_workers))
     suffix = "" if name == state.table().default_lab else f" LAB={name}"
     if found and provider not in ("auto", found.provider):
         raise LabError(f"lab {name} stands on the provider {found.provider}: `make down{suffix}` first")

@@ -9,10 +9,11 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from lab import artifacts, paths
-from lab.run import LabError, attempt, logged
+from lab.run import attempt, logged
 
 # program that must be there → Debian package that brings it
 PACKAGES = {
@@ -30,19 +31,27 @@ PACKAGES = {
     "curl": "curl",
     "openssl": "openssl",
 }
+# What the tests need on the host beside that.
+TEST_PACKAGES = {
+    "redis-server": "redis-server",
+    "iptables-restore": "iptables",
+    "containerd": "containerd",
+    "runc": "runc",
+    "/usr/lib/cni/bridge": "containernetworking-plugins",
+}
 POLICY = Path("/usr/sbin/policy-rc.d")
 
 
-def missing_packages() -> list[str]:
+def missing_packages(programs: Mapping[str, str]) -> list[str]:
     """The Debian packages whose programs aren't here."""
-    wanted = {package for program, package in PACKAGES.items() if shutil.which(program, path=_path()) is None}
-    if attempt([sys.executable, "-c", "import ensurepip, venv"]).returncode:
-        wanted.add("python3-venv")
-    return sorted(wanted)
+    path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
+    return sorted({package for program, package in programs.items() if shutil.which(program, path=path) is None})
 
 
-def _path() -> str:
-    return os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
+def python_packages() -> list[str]:
+    """Debian keeps part of Python's own library apart."""
+    done = attempt([sys.executable, "-c", "import ensurepip, venv"])
+    return ["python3-venv"] if done.returncode else []
 
 
 def install(packages: list[str]) -> None:
@@ -81,9 +90,3 @@ def venv() -> tuple[Path, bool]:
         logged([wanted / "bin/pip", "install", "-q", "--no-deps", "--require-hashes", "-r", lock], log)
         (wanted / "complete").touch()
     return wanted, True
-
-
-def check_python() -> None:
-    """Raises: LabError where the host's Python is too old for the lab program."""
-    if sys.version_info < (3, 11):  # noqa: UP036  (the host's python3 may be older than the project's)
-        raise LabError("python3 is older than 3.11: Debian 12 has it")

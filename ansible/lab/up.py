@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab import base, build, facts, inventory, paths, rootfs, setup, ssh, state
+from lab import base, build, facts, health, inventory, paths, push, rootfs, setup, ssh, state
 from lab.console import Steps
 from lab.facts import Facts, Lab
+from lab.hosts import Hosts
 from lab.inventory import Artifacts, Variables
 from lab.provider import Provider
 from lab.run import logged
@@ -25,9 +27,10 @@ class Built:
     base: Path | None
 
 
-def prepare_host(steps: Steps) -> None:
+def prepare_host(steps: Steps, *, for_tests: bool = False) -> None:
     """Debian packages and the virtual environment."""
-    missing = setup.missing_packages()
+    programs = {**setup.PACKAGES, **(setup.TEST_PACKAGES if for_tests else {})}
+    missing = setup.missing_packages(programs) + setup.python_packages()
     if missing:
         with steps.step("Debian packages on the host") as note:
             note.append(" ".join(missing))
@@ -71,42 +74,56 @@ def _nerdctl(facts_: Facts, steps: Steps) -> Path:
     return binary
 
 
+def inventory_path(lab: Lab, provider: Provider) -> Path:
+    """Where the lab's inventory is: the person's own file for machines of their own."""
+    return provider.inventory if isinstance(provider, Hosts) else paths.lab_dir(lab.name) / "inventory.yml"
+
+
 def write_inventory(lab: Lab, provider: Provider, built: Built) -> Path:
-    """Write the lab's inventory and return its path."""
+    """Write the lab's inventory (for a person's own, only what was built for it) and return its path."""
     folder = paths.lab_dir(lab.name)
     made = Artifacts(built.wheelhouse, built.wheel, built.nerdctl, folder)
     connections = provider.connections(lab)
-    hosts: dict[str, Variables] = {n.name: inventory.node_variables(n, connections[n.name]) for n in lab.nodes}
-    whole = inventory.document(hosts, [lab.master.name], inventory.lab_variables(lab, made, provider.name))
-    path = folder / "inventory.yml"
-    path.write_text(inventory.text(whole))
+    hosts: dict[str, Variables] = {
+        n.name: inventory.node_variables(n, connections[n.name]) for n in lab.nodes if n.name in connections
+    }
+    variables = inventory.lab_variables(lab, made, provider.name)
+    if isinstance(provider, Hosts):
+        own = ("lab_wheelhouse", "lab_wheel", "lab_nerdctl", "lab_pki_dir", "lab_kubeconfig", "lab_api_forward_port")
+        extra = {key: variables[key] for key in own} | {"lab_dir": str(folder)}
+        (folder / "extra.json").write_text(json.dumps(extra))
+        return provider.inventory
+    path = inventory_path(lab, provider)
+    path.write_text(inventory.text(inventory.document(hosts, [lab.master.name], variables)))
     path.chmod(0o600)
     return path
 
 
-def fingerprint(inventory_path: Path) -> str:
+def fingerprint(inventory_file: Path) -> str:
     """The hash of everything that site.yml depends on: the same again means that a run would change nothing."""
     names = ("site.yml", "ansible.cfg", "roles", "collections", "group_vars")
-    return paths.digest([*(paths.ANSIBLE / name for name in names), inventory_path])
+    return paths.digest([*(paths.ANSIBLE / name for name in names), inventory_file])
 
 
-def provision(lab: Lab, provider: str, inventory_path: Path, steps: Steps, *, always: bool) -> None:
+def provision(lab: Lab, provider: str, inventory_file: Path, steps: Steps, *, always: bool) -> None:
     """Run site.yml, unless nothing that it depends on changed since it last ended well on this lab."""
     if not (paths.ANSIBLE / "site.yml").exists():
         return
     mark = paths.lab_dir(lab.name) / "provisioned"
-    now = fingerprint(inventory_path)
+    now = fingerprint(inventory_file)
     if not always and mark.exists() and mark.read_text() == now:
         steps.say("  · site.yml: nothing changed since its last run (make provision runs it anyway)")
         return
     mark.unlink(missing_ok=True)
     log = state.log(lab.name, "site")
-    command = [paths.venv_bin("ansible-playbook"), "-i", str(inventory_path), "site.yml"]
+    command = [paths.venv_bin("ansible-playbook"), "-i", str(inventory_file), "site.yml"]
     environment = base.ansible_environment()
     if provider == "local":
         # Clones of the base image have the packages already, and no way to any others.
         command.append("--skip-tags=packages")
         environment["ANSIBLE_SSH_CONTROL_PATH_DIR"] = str(ssh.connections_dir(lab.name))
+    if provider == "hosts":
+        command += ["-e", f"@{paths.lab_dir(lab.name) / 'extra.json'}"]
     with steps.step("site.yml: software on the machines") as note:
         logged(command, log, env=environment, cwd=paths.ANSIBLE)
         note.append(f"log: {os.path.relpath(log)}")
@@ -121,3 +138,13 @@ def machines(name: str, record: state.Record, provider: Provider, steps: Steps) 
     state.save(name, record)
     provider.up(lab, built.base, steps)
     return lab, write_inventory(lab, provider, built)
+
+
+def finish(lab: Lab, provider: Provider, steps: Steps) -> None:
+    """What a lab needs once its software runs: kubectl at hand, images in the registry, every node Ready."""
+    health.link_kubectl(lab.name)
+    if not (paths.lab_dir(lab.name) / "kubeconfig").exists():
+        return
+    push.own_images(lab, provider, steps)
+    with steps.step("every node is Ready"):
+        health.wait_ready(lab)
