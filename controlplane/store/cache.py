@@ -51,6 +51,7 @@ class WatchCache:
         self._moved = threading.Condition()
         self._ready = threading.Event()
         self._stop = threading.Event()
+        self._client_id = 0
         name = f"store-{store.config.name}"
         self._thread = threading.Thread(target=self._run, name=f"{name}-cache", daemon=True)
         self._compactor = Compactor(store, self)
@@ -63,7 +64,9 @@ class WatchCache:
         """Ends both threads; watchers are told to relist."""
         self._stop.set()
         self._compactor.stop()
-        self._thread.join()
+        while self._thread.is_alive():
+            self._store.unblock(self._client_id)
+            self._thread.join(RETRY_S)
         self._end_watchers("the API server stops")
 
     def ready(self) -> bool:
@@ -162,6 +165,7 @@ class WatchCache:
             link: Link | None = None
             try:
                 link, facts = self._store.guard.connect()
+                self._client_id = link.client_id
                 if not self._continues(facts):
                     self._load(link, facts)
                 self._follow(link)

@@ -176,5 +176,5 @@ def _unpack(segment: Path, member: _Member) -> Iterator[Change]:
     for line in lines:
         entry = msgspec.json.decode(line, type=_Line)
         key = Key(entry.resource, entry.namespace, entry.name)
-        before, after = (None if raw == b"null" else Document(bytes(raw)) for raw in (entry.before, entry.after))
+        before, after = (None if raw == b"null" else Document(raw) for raw in map(bytes, (entry.before, entry.after)))
         yield Change(entry.revision, key, entry.type, before, after, entry.at_ms)

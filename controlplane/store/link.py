@@ -37,6 +37,7 @@ class _Connection(Protocol):
     def pack_commands(self, commands: Iterable[Command]) -> list[bytes]: ...
     def send_packed_command(self, command: list[bytes], check_health: bool = ...) -> None: ...
     def read_response(self) -> Reply: ...
+    def can_read(self, timeout: float = ...) -> bool: ...
 
 
 def _connect(config: StoreConfig) -> _Connection:
@@ -74,6 +75,16 @@ class Link:
                 raise Away(f"the {self._name} is not ready: {reply}")
         self.client_id = int(replies[0])
         self.run_id = _run_id(replies[1])
+
+    def alive(self) -> bool:
+        """Whether an idle link is still good: the server has not closed it. Nothing was sent if not."""
+        try:
+            alive = not self._connection.can_read(timeout=0)  # idle, so anything to read is the end
+        except (redis.RedisError, OSError):
+            alive = False
+        if not alive:
+            self.close()
+        return alive
 
     def call(self, *command: str | bytes) -> Reply:
         """Run one command.

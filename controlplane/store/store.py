@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable
+from contextlib import suppress
 
 import msgspec
 import redis
@@ -94,6 +95,11 @@ class Store:
     def health(self) -> Health:
         """Whether writes are accepted, and if not, why."""
         return self.guard.health()
+
+    def unblock(self, client_id: int) -> None:
+        """Wake a link of ours that waits for the stream."""
+        with suppress(ApiError):
+            self._read("CLIENT", "UNBLOCK", str(client_id))
 
     def close(self) -> None:
         self._writer.close()

@@ -155,7 +155,7 @@ class Writer:
         """Send a batch until each of its writes is answered. Nothing of it has been sent before."""
         while batch:
             try:
-                link = self._link or self._connect()
+                link = self._link if self._link is not None and self._link.alive() else self._connect()
             except (Away, Frozen) as error:
                 self._link = None
                 return _answer_all(batch, ApiError.unavailable(f"nothing was written: {error}"))
