@@ -59,13 +59,13 @@ def own_wheel() -> tuple[Path, bool]:
 
     def build(part: Path) -> None:
         part.mkdir()
-        _write_wheel(part / name, project, folders)
+        write_wheel(part / name, project, folders)
 
     folder, made = artifacts.cached("wheel", key, build)
     return folder / name, made
 
 
-def _write_wheel(target: Path, project: dict[str, object], folders: list[Path]) -> None:
+def write_wheel(target: Path, project: dict[str, object], folders: list[Path]) -> None:
     """Write a pure-Python wheel, byte for byte the same for the same sources (PEP 427), without a build back end."""
     info = f"{project['name']}-{project['version']}.dist-info"
     scripts = project.get("scripts", {})

@@ -54,13 +54,17 @@ def show_help(name: str, option: Options) -> int:
 def bring_up(name: str, option: Options) -> int:
     """Machines, then what runs on them."""
     steps = Steps()
+    _here_it_is(_up(name, option, steps), steps)
+    return 0
+
+
+def _up(name: str, option: Options, steps: Steps) -> Lab:
     record, provider = choose.choose(name, option, steps)
     with alone(name):
         lab, inventory_path = up.machines(name, record, provider, steps)
         up.provision(lab, provider.name, inventory_path, steps, always=False)
         up.finish(lab, provider, steps)
-    _here_it_is(lab, steps)
-    return 0
+    return lab
 
 
 def provision(name: str, option: Options) -> int:
@@ -90,6 +94,12 @@ def bring_down(name: str, option: Options) -> int:
     """Everything of the lab away, whatever state it is in."""
     del option
     steps = Steps()
+    _down(name, steps)
+    steps.say(f"lab {name} is gone after {steps.total_s():.1f} s")
+    return 0
+
+
+def _down(name: str, steps: Steps) -> None:
     record = state.record(name)
     with alone(name):
         everything = facts.lab(state.table(), name, record.slot if record else 0, state.table().max_workers)
@@ -99,8 +109,6 @@ def bring_down(name: str, option: Options) -> int:
     left = leaks.of(name)
     if left:
         raise LabError("left on the host:\n" + "\n".join(f"  {item}" for item in left))
-    steps.say(f"lab {name} is gone after {steps.total_s():.1f} s")
-    return 0
 
 
 def power_off(name: str, option: Options) -> int:
@@ -214,8 +222,10 @@ def list_leaks(name: str, option: Options) -> int:
 def test(name: str, option: Options) -> int:
     """Everything, with a lab of its own."""
     del name
+    steps = Steps()
+    choose.choose(testing.LAB, _local, steps)
     return testing.everything(
-        option("ARGS"), lambda: bring_up(testing.LAB, _none), lambda: bring_down(testing.LAB, _none)
+        option("ARGS"), steps, lambda: _up(testing.LAB, _local, steps), lambda: _down(testing.LAB, steps)
     )
 
 
@@ -234,9 +244,9 @@ def lock(name: str, option: Options) -> int:
     return 0
 
 
-def _none(name: str) -> str:
-    del name
-    return ""
+def _local(name: str) -> str:
+    """The options of the lab that `make test` makes: of the usual size, and never virtual machines."""
+    return "local" if name == "PROVIDER" else ""
 
 
 COMMANDS: dict[str, Command] = {

@@ -20,7 +20,8 @@ def of(lab: str) -> list[str]:
     links = attempt(["ip", "-o", "link"]).stdout
     found += [f"interface {row.split(': ')[1]}" for row in links.splitlines() if f": {lab}-" in row]
     found += [f"control group {group}" for group in cgroups.left(lab)]
-    found += [f"folder {path}" for path in (paths.lab_dir(lab), ssh.connections_dir(lab)) if path.exists()]
+    folders = [paths.lab_dir(lab), ssh.connections_dir(lab), *Path("/run/systemd/nspawn/propagate").glob(f"{lab}-*")]
+    found += [f"folder {path}" for path in folders if path.exists()]
     return found
 
 

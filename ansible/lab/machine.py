@@ -175,8 +175,15 @@ def runners(lab: str, node: str) -> list[int]:
     )
 
 
+def propagation_dir(lab: str, node: str) -> Path:
+    """A folder that nspawn makes for itself and leaves behind."""
+    return Path("/run/systemd/nspawn/propagate") / f"{lab}-{node}"
+
+
 def unmount(lab: str, node: str) -> None:
     """Unmount the root and the disk; the loop device goes with the disk's last mount."""
+    with contextlib.suppress(OSError):
+        propagation_dir(lab, node).rmdir()
     for name in ("root", "disk"):
         target = paths.node_dir(lab, node) / name
         while os.path.ismount(target):

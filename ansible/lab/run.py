@@ -75,4 +75,4 @@ def words(args: Arguments) -> str:
 
 
 def tail(text: str, lines: int = 25) -> str:
-    return "\n".join(text.strip().splitlines()[-lines:])
+    return "\n".join(row[:400] for row in text.strip().splitlines()[-lines:])

@@ -61,9 +61,8 @@ def lint(steps: Steps) -> list[str]:
     return found
 
 
-def everything(arguments: str, bring_up: Callable[[], int], bring_down: Callable[[], int]) -> int:
+def everything(arguments: str, steps: Steps, bring_up: Callable[[], object], bring_down: Callable[[], object]) -> int:
     """Run it all and return the exit code."""
-    steps = Steps()
     outcome = Outcome()
     up.prepare_host(steps, for_tests=True)
     outcome.problems += lint(steps)
@@ -78,7 +77,6 @@ def everything(arguments: str, bring_up: Callable[[], int], bring_down: Callable
     try:
         bring_down()
         bring_up()
-        steps.done.append(Step(f"lab {LAB} up", 0.0))
         for name in ("testinfra", "e2e"):
             if any((paths.REPO / "tests" / name).glob("test_*.py")):
                 _pytest(f"{name} tests", [f"tests/{name}"], arguments, environment, steps, outcome)
