@@ -26,9 +26,10 @@ ANYTHING: Final = frozenset(
         "apiextensions.v1.JSONSchemaPropsOrBool",
         "apiextensions.v1.JSONSchemaPropsOrStringArray",
         "apiextensions.v1.CustomResourceSubresourceStatus",
+        "batch.v1.JobSchedulingConfiguration",
     )
 )
-"""Types whose JSON is free, or has a form of its own."""
+"""Types whose JSON is free or has a form of its own, and those that schema.json refers to without describing."""
 
 
 class Field(msgspec.Struct, frozen=True, rename={"list_type": "listType", "list_map_keys": "listMapKeys",

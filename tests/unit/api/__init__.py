@@ -1,0 +1,1 @@
+"""Tests of controlplane.api: parsers, validators and the schema."""

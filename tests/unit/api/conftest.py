@@ -1,0 +1,6 @@
+"""Property tests of this folder judge values, never time: a busy machine is no failure."""
+
+from hypothesis import settings
+
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
