@@ -515,7 +515,7 @@ class Endpoint(Api):
 
 
 class EndpointSlice(Object):
-    address_type: str = "IPv4"
+    address_type: str = ""
     endpoints: list[Endpoint] = msgspec.field(default_factory=list)
     ports: list[EndpointPort] | None = None
 
@@ -546,7 +546,7 @@ class Event(Object):
     involved_object: ObjectReference = msgspec.field(default_factory=ObjectReference)
     reason: str = ""
     message: str = ""
-    type: str = "Normal"
+    type: str = ""
     source: EventSource = msgspec.field(default_factory=EventSource)
     first_timestamp: datetime | None = None
     last_timestamp: datetime | None = None
