@@ -47,7 +47,7 @@ def prepare(lab: Lab, node: Node, base: Path) -> None:
     if not image.exists():
         _make_disk(image, node.disk_bytes)
     if not os.path.ismount(folder / "disk"):
-        run(["mount", "-o", "loop,noatime", image, folder / "disk"])
+        _mount_disk(image, folder / "disk")
     fresh = not (folder / "disk/up/etc/hostname").exists()
     for name in ("up", "work", *DATA):
         (folder / "disk" / name).mkdir(exist_ok=True)
@@ -67,6 +67,17 @@ def _make_disk(image: Path, size: int) -> None:
         file.truncate(size)
     run(["mkfs.ext4", "-q", "-F", "-m", "0", "-E", "nodiscard,lazy_itable_init=1", "-L", "lab", part])
     part.rename(image)
+
+
+def _mount_disk(image: Path, target: Path) -> None:
+    """Mount the image, past the host's page cache where that works: quicker syncs, and nothing is cached twice."""
+    done = attempt(["losetup", "--find", "--show", "--direct-io=on", image])
+    device = done.stdout.strip() or run(["losetup", "--find", "--show", image]).strip()
+    try:
+        run(["mount", "-o", "noatime", device, target])
+    finally:
+        # While it is mounted this only says that the device shall go with the mount.
+        run(["losetup", "--detach", device])
 
 
 def _personalise(lab: Lab, node: Node, root: Path) -> None:

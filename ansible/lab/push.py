@@ -43,14 +43,24 @@ def own_images(lab: Lab, provider: Provider, steps: Steps) -> None:
 
 def _copy(lab: Lab, provider: Provider, source: str, name: str) -> None:
     """Copy one image into the registry as `name`. Raises: LabError."""
-    certificates = paths.lab_dir(lab.name) / "registry-ca"
-    certificates.mkdir(exist_ok=True)
-    shutil.copy(paths.lab_dir(lab.name) / "pki" / "ca.crt", certificates / "ca.crt")
+    target = f"docker://{lab.master.address}:{lab.registry_port}/{name}"
+    options = ["--policy", str(_policy(lab)), "copy", "--quiet", f"--dest-cert-dir={_certificates(lab)}"]
+    run([*provider.inside(lab), "skopeo", *options, source, target])
+
+
+def _certificates(lab: Lab) -> Path:
+    """The folder that tells clients of the registry which authority to believe."""
+    folder = paths.lab_dir(lab.name) / "registry-ca"
+    folder.mkdir(exist_ok=True)
+    shutil.copy(paths.lab_dir(lab.name) / "pki" / "ca.crt", folder / "ca.crt")
+    return folder
+
+
+def _policy(lab: Lab) -> Path:
+    """Images in the lab's registry are unsigned."""
     policy = paths.lab_dir(lab.name) / "skopeo-policy.json"
     policy.write_text(json.dumps(_ANY_POLICY))
-    target = f"docker://{lab.master.address}:{lab.registry_port}/{name}"
-    options = ["--policy", str(policy), "copy", "--quiet", f"--dest-cert-dir={certificates}"]
-    run([*provider.inside(lab), "skopeo", *options, source, target])
+    return policy
 
 
 def person_image(lab: Lab, provider: Provider, what: str, wanted_name: str, steps: Steps) -> str:
@@ -62,7 +72,7 @@ def person_image(lab: Lab, provider: Provider, what: str, wanted_name: str, step
         if path.is_file():
             source, name = _archive(path)
         elif path.is_dir():
-            source, name = _context(path, Path(scratch), steps)
+            source, name = _context(lab, provider, path, Path(scratch), steps)
         else:
             source, name = _upstream(what, Path(scratch), steps)
         name = registry_name(wanted_name or name)
@@ -101,13 +111,17 @@ def _archive(path: Path) -> tuple[str, str]:
                 tags = json.load(manifest)[0].get("RepoTags") or [stem]
                 return f"docker-archive:{path.absolute()}", str(tags[0])
     except (tarfile.TarError, ValueError, LookupError) as error:
-        raise LabError(f"{path}: no image archive ({error})") from error
+        raise LabError(f"{path}: no image archive") from error
     raise LabError(f"{path}: neither a docker archive (manifest.json) nor an OCI archive (oci-layout)")
 
 
-def _context(folder: Path, scratch: Path, steps: Steps) -> tuple[str, str]:
-    """Build a folder with a Dockerfile or Containerfile (buildah, without a daemon)."""
-    if not any((folder / name).is_file() for name in ("Dockerfile", "Containerfile")):
+def _context(lab: Lab, provider: Provider, folder: Path, scratch: Path, steps: Steps) -> tuple[str, str]:
+    """Build a folder with a Dockerfile or Containerfile (buildah, without a daemon).
+
+    What it starts FROM is looked up in the lab's registry first, as pods' images are.
+    """
+    recipes = [folder / name for name in ("Containerfile", "Dockerfile") if (folder / name).is_file()]
+    if not recipes:
         raise LabError(f"{folder}: no Dockerfile or Containerfile in it")
     if shutil.which("buildah") is None:
         with steps.step("Debian package buildah on the host"):
@@ -115,10 +129,33 @@ def _context(folder: Path, scratch: Path, steps: Steps) -> tuple[str, str]:
     archive = scratch / "image.tar"
     store = ["--root", str(scratch / "store"), "--runroot", str(scratch / "run"), "--storage-driver", "vfs"]
     with steps.step(f"build {folder}"):
+        for name in base_names(recipes[0].read_text()):
+            there = f"{lab.master.address}:{lab.registry_port}/{registry_name(name)}"
+            fetch = ["--signature-policy", str(_policy(lab)), "pull", "-q", f"--cert-dir={_certificates(lab)}", there]
+            if attempt([*provider.inside(lab), "buildah", *store, *fetch]).returncode == 0:
+                run(["buildah", *store, "tag", there, f"docker.io/{registry_name(name)}"])
         build = ["bud", "--isolation", "chroot", "--layers=false", "-t", "localhost/built:latest", str(folder)]
         run(["buildah", *store, *build])
         run(["buildah", *store, "push", "localhost/built:latest", f"docker-archive:{archive}"])
     return f"docker-archive:{archive}", folder.resolve().name.lower()
+
+
+def base_names(recipe: str) -> list[str]:
+    """The unqualified and docker.io images that a Dockerfile starts from, its own stages and variables excepted."""
+    stages = set()
+    names = []
+    for row in recipe.splitlines():
+        words = [word for word in row.split() if not word.startswith("--")]
+        if len(words) < 2 or words[0].upper() != "FROM":
+            continue
+        name = words[1]
+        first = name.split("/", 1)[0]
+        foreign = "/" in name and "." in first and first != "docker.io"
+        if name != "scratch" and name not in stages and "$" not in name and "@" not in name and not foreign:
+            names.append(name)
+        if len(words) == 4 and words[2].upper() == "AS":
+            stages.add(words[3])
+    return names
 
 
 def _upstream(name: str, scratch: Path, steps: Steps) -> tuple[str, str]:

@@ -7,7 +7,7 @@ import tarfile
 import pytest
 
 from lab.images import Entry, docker_archive
-from lab.push import registry_name
+from lab.push import base_names, registry_name
 from lab.run import LabError
 
 ENTRIES = {"bin/tool": Entry(data=b"#!"), "bin/alias": Entry(link="tool"), "www/a/page": Entry(mode=0o644, data=b"x")}
@@ -53,3 +53,17 @@ def test_where_a_name_lies_in_the_registry(name: str, there: str) -> None:
 def test_names_out_of_form_are_refused(name: str) -> None:
     with pytest.raises(LabError):
         registry_name(name)
+
+
+def test_what_a_dockerfile_starts_from() -> None:
+    recipe = """
+    # FROM commented
+    FROM --platform=linux/amd64 busybox AS build
+    from docker.io/library/web:1
+    FROM build
+    FROM scratch
+    FROM $BASE
+    FROM quay.io/other/thing
+    COPY --from=build /a /b
+    """
+    assert base_names(recipe) == ["busybox", "docker.io/library/web:1"]
