@@ -3,8 +3,8 @@
 A file beside Redis' own, with the cluster's id and a revision up to which numbers may have been handed out. It is
 synced before a number above it is told to anybody, in blocks, so that it costs one fsync in hundreds of writes.
 With it a store that came back empty, or from an old copy, is noticed: every acknowledged revision is at most
-`reserved`, and at least `reserved - BLOCK` had been reached. A second file, not synced, has the newest revision to
-about a second: it survives a killed process.
+`reserved`, and at least `reserved - BLOCK` had been reached. A second file, not synced, has the newest revision as of
+some seconds ago: it survives a killed process, and makes the comparison exact after a clean end.
 
 Called by the writer and the watch cache, before they tell anybody a revision.
 """
@@ -13,13 +13,11 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from pathlib import Path
 
 import msgspec
 
 BLOCK = 1000
-SEEN_EVERY_S = 1.0
 
 
 class MarkDamaged(Exception):
@@ -40,7 +38,6 @@ class Mark:
         self._seen_path = folder / f"{name}.seen"
         self._lock = threading.Lock()
         self._written_seen = 0
-        self._wrote_at = 0.0
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.cluster_id, self.reserved = "", 0
         try:
@@ -85,18 +82,13 @@ class Mark:
                         raise
             self.seen = revision
 
-    def flush(self, now: float | None = None) -> None:
-        """Write the newest revision, unsynced, at most once a second; `now` is time.monotonic()."""
-        now = time.monotonic() if now is None else now
+    def flush(self) -> None:
+        """Write down the newest revision, unsynced; now and then, and at the end."""
         with self._lock:
-            if self.seen == self._written_seen or now - self._wrote_at < SEEN_EVERY_S:
+            if self.seen == self._written_seen:
                 return
             _replace(self._seen_path, f"{self.cluster_id} {self.seen}\n".encode("ascii"), sync=False)
-            self._written_seen, self._wrote_at = self.seen, now
-
-    def close(self) -> None:
-        self._wrote_at = 0.0
-        self.flush()
+            self._written_seen = self.seen
 
     def _reserve(self, revision: int) -> None:
         reserved = max(self.reserved, revision + BLOCK)

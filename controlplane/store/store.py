@@ -104,7 +104,7 @@ class Store:
     def close(self) -> None:
         self._writer.close()
         self._links.close()
-        self.guard.mark.close()
+        self.guard.mark.flush()
 
     def _put(
         self, key: Key, obj: Obj, expected: str, claims: tuple[Claim, ...] | None, term: Term | None

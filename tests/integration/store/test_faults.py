@@ -380,3 +380,22 @@ def test_disk_full(bench: Bench) -> None:
     assert "disk full" in full.health().reason
     assert cache.get(POD) is not None
     assert full.get(POD) is not None
+
+
+@pytest.mark.parametrize("torn", [b"*3\r\n$4\r\nHS", b"*1\r\n$5\r\nMULTI\r\n*3\r\n$4\r\nHDEL\r\n$7\r\nobjects\r\n"])
+def test_torn_tail_of_the_append_only_file(durable: Bench, torn: bytes) -> None:
+    """A power cut in the middle of a write: Redis cuts off what isn't whole, and what was acknowledged is there."""
+    store = durable.open()
+    cache = durable.cache(store)
+    created = [store.create(Key("pods", "default", str(i)), pod(str(i))) for i in range(20)]
+    durable.server.kill()
+    with next(durable.server.data.glob("appendonlydir/*.incr.aof")).open("ab") as file:
+        file.write(torn)
+    durable.server.start()
+    following = store.create(POD, pod())
+    assert int(following.resource_version) == int(created[-1].resource_version) + 1
+    cache.wait_for(store.acknowledged, LIMIT_S)
+    for i, document in enumerate(created):
+        stored = store.get(Key("pods", "default", str(i)))
+        assert stored is not None
+        assert stored.raw == document.raw

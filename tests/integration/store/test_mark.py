@@ -39,17 +39,8 @@ def test_a_clean_end_is_exact(tmp_path: Path) -> None:
     mark = Mark(tmp_path, "durable")
     mark.adopt("c", 0)
     mark.observe(17)
-    mark.close()
+    mark.flush()
     assert Mark(tmp_path, "durable").seen == 17
-
-
-def test_at_most_once_a_second(tmp_path: Path) -> None:
-    mark = Mark(tmp_path, "durable")
-    mark.adopt("c", 0)
-    for revision, now, known in [(5, 100.0, 5), (6, 100.5, 5), (6, 101.1, 6), (7, 101.2, 6)]:
-        mark.observe(revision)
-        mark.flush(now)
-        assert Mark(tmp_path, "durable").seen == known
 
 
 @pytest.mark.parametrize("text", ["", "c", "c x", "other 900", "\x00"])
