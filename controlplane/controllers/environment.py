@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
+from controlplane.api.errors import ApiError
 from controlplane.api.profile import Profile
 from controlplane.api.resources import PODS, ResourceType
 from controlplane.api.types import Object, Pod
@@ -44,13 +45,13 @@ class Informers:
         self._informers: dict[str, Informer[Any]] = {}
         self._lock = threading.Lock()
 
-    def of(self, resource: ResourceType[T], namespace: str = "") -> Informer[T]:
+    def of(self, resource: ResourceType[T], field_selector: str = "") -> Informer[T]:
         """The informer of a resource; made at the first call, with an index by namespace (pods: by node too)."""
-        name = f"{resource.qualified}/{namespace}"
+        name = f"{resource.qualified}?{field_selector}"
         with self._lock:
             informer = self._informers.get(name)
             if informer is None:
-                informer = Informer(self._client, resource, namespace)
+                informer = Informer(self._client, resource, field_selector=field_selector)
                 informer.add_indexer(BY_NAMESPACE, lambda obj: [obj.metadata.namespace])
                 if resource.qualified == PODS.qualified:
                     informer.add_indexer(BY_NODE, _node_of)
@@ -89,10 +90,21 @@ class Environment:
     on_stale: Callable[[], None]
     """Another manager leads, or may: this process must end."""
     identity: str = ""
-    machine_age_s: float = 1e9
-    """How long the machine had been up when this manager started to lead."""
+    cold: bool = False
+    """The machine or the store has just started: nodes may still be booting."""
     pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(8, thread_name_prefix="write"))
     """For writes that may go side by side, so that they share one fsync."""
+
+    def delete(self, resource: ResourceType[T], obj: T, grace_period_s: int | None = None) -> None:
+        """Deletes this very object; that it is gone, or another one by now, is no error.
+
+        Raises: ApiError for anything else.
+        """
+        try:
+            self.client.delete(resource, obj.key, uid=obj.metadata.uid, grace_period_s=grace_period_s)
+        except ApiError as error:
+            if error.code != 404 and error.reason != "Conflict":
+                raise
 
     def recorder(self, component: str) -> Recorder:
         """An event recorder under upstream's name of the component."""

@@ -17,7 +17,7 @@ from __future__ import annotations
 from controlplane.api.profile import Profile
 
 STORE_WAS_DOWN = 3.0
-"""A silence of so many times `node_unknown_s` counts as a start of the store."""
+"""An API that was away for so many times `node_unknown_s` counts as a start of the store."""
 
 
 class Heartbeats:

@@ -39,7 +39,7 @@ class NodeLifecycle:
         self.env = env
         self._nodes = env.informers.of(NODES)
         self._pods = env.informers.of(PODS)
-        leases = env.informers.of(LEASES, NODE_LEASES)
+        leases = env.informers.of(LEASES)
         self._node_events = env.recorder("node-controller")
         self._taint_events = env.recorder("taint-eviction-controller")
         self._lock = threading.Lock()
@@ -59,12 +59,11 @@ class NodeLifecycle:
 
     def start(self) -> None:
         now = self.env.clock.monotonic()
-        cold = self.env.machine_age_s < self.env.profile.startup_grace_s
         with self._lock:
-            self._beats = Heartbeats(self.env.profile, now, cold=cold)
+            self._beats = Heartbeats(self.env.profile, now, cold=self.env.cold)
             for node in self._nodes.items():
                 self._beats.appeared(node.metadata.name, now)
-        event(log, "node-timers-start", cold=cold, machine_age_s=min(self.env.machine_age_s, 1e6))
+        event(log, "node-timers-start", cold=self.env.cold)
         self._thread.start()
 
     def stop(self) -> None:
@@ -76,7 +75,9 @@ class NodeLifecycle:
     # --- handlers -----------------------------------------------------------------------------------------------
 
     def _lease_changed(self, old: Lease | None, new: Lease | None) -> None:
-        if new is None or (old is not None and old.metadata.resource_version == new.metadata.resource_version):
+        if new is None or new.metadata.namespace != NODE_LEASES:
+            return
+        if old is not None and old.metadata.resource_version == new.metadata.resource_version:
             return
         with self._lock:
             if self._beats is None:
