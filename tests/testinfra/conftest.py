@@ -1,6 +1,6 @@
 """The machines of a standing lab, looked at from inside over ssh.
 
-The lab is $KUBELAB_INVENTORY, else that of `LAB=` (default `kubelab`). Tests take `node` (each machine in turn),
+The lab is that of `LAB=` (default `kubelab`). Tests take `node` (each machine in turn),
 `worker` (each worker) or `master`; `lab` is the inventory as a value. One ssh connection a machine serves them all.
 """
 
@@ -51,12 +51,15 @@ class Lab:
 @functools.cache
 def standing_lab() -> Lab:
     """Raises: pytest.UsageError when there is no lab."""
-    name = os.environ.get("LAB") or "kubelab"
-    path = Path(os.environ.get("KUBELAB_INVENTORY") or REPOSITORY / ".lab" / name / "inventory.yml").resolve()
+    name = os.environ.get("KUBELAB_LAB") or os.environ.get("LAB") or "kubelab"
+    path = REPOSITORY / ".lab" / name / "inventory.yml"
     if not path.exists():
-        raise pytest.UsageError(f"no lab at {path}: `make up LAB={name}` makes one, or set KUBELAB_INVENTORY")
+        raise pytest.UsageError(f"no lab at {path}: `make up LAB={name}` makes one")
     os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     os.environ["ANSIBLE_CONFIG"] = str(REPOSITORY / "ansible" / "ansible.cfg")
+    # One connection a machine, where `make down` looks for connections to end.
+    os.environ["ANSIBLE_SSH_CONTROL_PATH_DIR"] = f"/run/{name}-ssh"
+    os.environ["ANSIBLE_SSH_EXTRA_ARGS"] = f"-o ControlPath=/run/{name}-ssh/%C"
     runner = AnsibleRunner.get_runner(str(path))
     groups = {group: tuple(runner.get_hosts(group)) for group in ("masters", "workers")}
     variables = {host: runner.get_variables(host) for names in groups.values() for host in names}

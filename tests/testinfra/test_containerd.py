@@ -58,10 +58,10 @@ def test_the_pod_network(node: Host, lab: Lab, name: str) -> None:
 def test_docker_hubs_names_are_looked_up_in_the_lab_first(node: Host, lab: Lab) -> None:
     master = lab.masters[0]
     registry = f"{lab.of(master, 'node_name')}:{lab.of(master, 'lab_registry_port', 5000)}"
-    for host in ("docker.io", registry):
-        assert (
-            f'[host."https://{registry}"]' in node.file(f"/etc/containerd/certs.d/{host}/hosts.toml").content_string
-        )
+    first = node.file("/etc/containerd/certs.d/docker.io/hosts.toml").content_string
+    assert f'[host."https://{registry}"]' in first
+    own = node.file(f"/etc/containerd/certs.d/{registry}/hosts.toml").content_string
+    assert f'server = "https://{registry}"' in own
 
 
 def test_the_pods_runtime_is_runc(node: Host) -> None:

@@ -168,7 +168,8 @@ class Systemd:
         """Raises: Problem with the last words of the units that are to blame."""
         code, _, err = self.module.run_command(["systemctl", verb, *(["--", *names] if names else [])])
         if code != 0:
-            raise Problem(f"systemctl {verb} failed: {err.strip()}\n" + self.last_words(names))
+            words = [line for line in err.strip().splitlines() if not line.startswith("See ")]
+            raise Problem(f"systemctl {verb}: " + "\n".join([*words, self.last_words(names)]))
 
     def last_words(self, names: tuple[str, ...]) -> str:
         states = self.show(list(names)) if names else {}
