@@ -5,6 +5,8 @@ Views are thin: decode, call the read or write path, render.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from flask import Flask, Response
 
 from controlplane.api.document import Document
@@ -23,6 +25,8 @@ from controlplane.apiserver.selection import selection
 from controlplane.apiserver.services import Services
 from controlplane.apiserver.views import current_call
 from controlplane.apiserver.writes import Part, Target
+
+View = Callable[..., Response]
 
 
 class Items:
@@ -127,7 +131,7 @@ def register(app: Flask, services: Services, resource: Resource) -> None:
     views = Items(services, resource)
     scope = scope_of(resource)
     item = f"{scope}/<name>"
-    routes = [
+    routes: list[tuple[str, str, View, str]] = [
         (scope, "list", views.list, "GET"),
         (scope, "create", views.create, "POST"),
         (scope, "deletecollection", views.delete_collection, "DELETE"),

@@ -1,0 +1,1 @@
+"""Tests of controlplane.apiserver.resources: each kind, as the server uses it."""
