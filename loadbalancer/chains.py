@@ -22,6 +22,8 @@ LAB_GUARD = "KUBELAB-GUARD"
 """Traffic that comes from outside this node and wants a pod's or a service's address goes through it."""
 LAB_MEMBERS = "KUBELAB-MEMBERS"
 """Lets the cluster's own nodes and pods return, drops everybody else."""
+LAB_PUBLIC = "KUBELAB-PUBLIC"
+"""Refuses connections to a public address that no service took: they would reach the node that announces it."""
 LAB_FORWARD = "KUBELAB-FORWARD"
 LAB_POSTROUTING = "KUBELAB-POSTROUTING"
 
@@ -36,6 +38,7 @@ FIXED = frozenset(
         FIREWALL,
         LAB_GUARD,
         LAB_MEMBERS,
+        LAB_PUBLIC,
         LAB_FORWARD,
         LAB_POSTROUTING,
     }

@@ -135,8 +135,7 @@ class Proxy:
             announcing.start()
             proxier.run(self._proxier(), self._changed, self._stop, after_first=_ready)
             announcing.join(timeout=5)
-        for informer in self._informers.all:
-            informer.stop()
+        # The informers' threads only read: they end with the process.
 
     def stop(self) -> None:
         self._stop.set()

@@ -23,6 +23,8 @@ from loadbalancer.services import Backend, ServicePort
 
 MASQUERADE_MARK = "0x4000"
 
+_REFUSE = "REJECT --reject-with icmp-port-unreachable"
+
 Rules = tuple[str, ...]
 Table = dict[str, Rules]
 """Chain name → its rules in order, each without the `-A CHAIN` in front."""
@@ -71,6 +73,7 @@ class ServiceRules:
     filter_services: Rules = ()
     filter_external: Rules = ()
     filter_firewall: Rules = ()
+    filter_public: Rules = ()
 
 
 def comment(text: str) -> str:
@@ -85,6 +88,7 @@ def service_rules(ports: Iterable[ServicePort], facts: Facts) -> ServiceRules:
     refused: list[str] = []
     refused_external: list[str] = []
     firewall: list[str] = []
+    public: dict[str, None] = {}
     for port in ports:
         chains_of_port = _Port(port, facts)
         nat.update(chains_of_port.chains())
@@ -93,8 +97,15 @@ def service_rules(ports: Iterable[ServicePort], facts: Facts) -> ServiceRules:
         refused += chains_of_port.refused_inside()
         refused_external += chains_of_port.refused_outside()
         firewall += chains_of_port.firewall_drops()
+        public.update(dict.fromkeys(f"-d {ip}/32 ! -p icmp -j {_REFUSE}" for ip in port.public_ips))
     return ServiceRules(
-        nat, tuple(services), tuple(node_ports), tuple(refused), tuple(refused_external), tuple(firewall)
+        nat=nat,
+        nat_services=tuple(services),
+        nat_node_ports=tuple(node_ports),
+        filter_services=tuple(refused),
+        filter_external=tuple(refused_external),
+        filter_firewall=tuple(firewall),
+        filter_public=tuple(public),
     )
 
 
@@ -222,7 +233,7 @@ class _Port:
     def _refusal(self) -> tuple[str, str]:
         """(comment, target): nobody anywhere is a refusal; nobody here is silence, as somebody else may answer."""
         if not self.any_endpoint:
-            return "has no endpoints", "REJECT --reject-with icmp-port-unreachable"
+            return "has no endpoints", _REFUSE
         return "has no local endpoints", "DROP"
 
     def refused_inside(self) -> list[str]:
@@ -268,6 +279,7 @@ def assemble(services: Iterable[ServiceRules], facts: Facts) -> RuleSet:
     refused: list[str] = []
     refused_external: list[str] = []
     firewall: list[str] = []
+    public: list[str] = []
     for service in services:
         nat.update(service.nat)
         nat_services += service.nat_services
@@ -275,6 +287,7 @@ def assemble(services: Iterable[ServiceRules], facts: Facts) -> RuleSet:
         refused += service.filter_services
         refused_external += service.filter_external
         firewall += service.filter_firewall
+        public += service.filter_public
     nat_services.append(_NODE_PORTS_LAST)
     nat[chains.SERVICES] = tuple(nat_services)
     nat[chains.NODE_PORTS] = tuple(node_ports)
@@ -286,6 +299,7 @@ def assemble(services: Iterable[ServiceRules], facts: Facts) -> RuleSet:
         chains.EXTERNAL_SERVICES: tuple(refused_external),
         chains.FIREWALL: tuple(firewall),
         chains.FORWARD: _FORWARD,
+        chains.LAB_PUBLIC: tuple(public),
         chains.LAB_FORWARD: _pods_may_be_forwarded(facts),
     }
     raw: Table = {chains.LAB_GUARD: _guard(facts), chains.LAB_MEMBERS: _members(facts)}
@@ -320,6 +334,7 @@ JUMPS = (
     Jump("raw", "PREROUTING", f"{comment('kubelab: only what is published')} -j {chains.LAB_GUARD}"),
     Jump("filter", "INPUT", f"{_NEW} {_LB_FIREWALL} -j {chains.FIREWALL}"),
     Jump("filter", "INPUT", f"{_NEW} {_EXTERNAL_PORTALS} -j {chains.EXTERNAL_SERVICES}"),
+    Jump("filter", "INPUT", f"{_NEW} {comment('kubelab: only what is published')} -j {chains.LAB_PUBLIC}"),
     Jump("filter", "FORWARD", f"{_NEW} {_LB_FIREWALL} -j {chains.FIREWALL}"),
     Jump("filter", "FORWARD", f"{comment('kubernetes forwarding rules')} -j {chains.FORWARD}"),
     Jump("filter", "FORWARD", f"{_NEW} {_PORTALS} -j {chains.SERVICES}"),

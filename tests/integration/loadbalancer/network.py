@@ -15,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import select
 import socket
 import threading
 from collections.abc import Iterator, Sequence
@@ -180,3 +181,41 @@ def ask_udp(asking: socket.socket, address: str, port: int) -> str:
     """One datagram from a socket that may have asked before; the answer. Raises: TimeoutError."""
     asking.sendto(b"?", (address, port))
     return asking.recv(100).decode()
+
+
+class Forward:
+    """A port on a node's loopback that leads to a port on ours: how a node's daemon reaches a server of the test."""
+
+    def __init__(self, where: Namespace, port: int) -> None:
+        self._port = port
+        self._listener = where.socket(socket.SOCK_STREAM)
+        self._listener.settimeout(None)
+        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._listener.bind(("127.0.0.1", port))
+        self._listener.listen(32)
+        self._thread = threading.Thread(target=self._accept, daemon=True)
+        self._thread.start()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                inner, _ = self._listener.accept()
+                threading.Thread(target=_join, args=(inner, self._port), daemon=True).start()
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._thread.join(timeout=5)
+        self._listener.close()
+
+
+def _join(inner: socket.socket, port: int) -> None:
+    """Copies both ways until either side ends."""
+    with inner, contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=5) as outer:
+        other = {inner: outer, outer: inner}
+        while True:
+            for ready in select.select(list(other), [], [])[0]:
+                data = ready.recv(65536)
+                if not data:
+                    return
+                other[ready].sendall(data)

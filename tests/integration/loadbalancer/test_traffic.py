@@ -56,6 +56,11 @@ def test_the_public_uses_the_public_address() -> None:
     NODE_B.run(["ip", "addr", "add", f"{PUBLIC}/32", "dev", "eth0", "label", "eth0:lb"])
     try:
         assert {ask(CLIENT, PUBLIC, 80).split()[0] for _ in range(30)} == {"p1", "p2", "p3"}
+        with NODE_B.socket(socket.SOCK_STREAM) as of_the_node:
+            of_the_node.bind(("0.0.0.0", 22))
+            of_the_node.listen()
+            with pytest.raises(ConnectionRefusedError):
+                ask(CLIENT, PUBLIC, 22)
     finally:
         NODE_B.run(["ip", "addr", "del", f"{PUBLIC}/32", "dev", "eth0"])
 

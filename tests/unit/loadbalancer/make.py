@@ -86,7 +86,7 @@ def endpoint_slice(
         name=f"{service_name}-abc", namespace="default", labels={services.SERVICE_NAME_LABEL: service_name}
     )
     given = ports if ports is not None else [EndpointPort(port=8080, name="http", protocol="TCP")]
-    return EndpointSlice(metadata=metadata, endpoints=list(endpoints), ports=list(given))
+    return EndpointSlice(metadata=metadata, address_type="IPv4", endpoints=list(endpoints), ports=list(given))
 
 
 def node(name: str, address: str, pod_cidr: str) -> Node:

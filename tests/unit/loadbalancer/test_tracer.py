@@ -34,7 +34,7 @@ def shown(outcomes: list[Outcome]) -> set[tuple[str, str, bool]]:
 
 
 def trace(rules: RuleSet, packet: Packet) -> set[tuple[str, str, bool]]:
-    return shown(Tracer(rules, OWN_ADDRESSES).trace(packet))
+    return shown(Tracer(rules, (*OWN_ADDRESSES, PUBLIC)).trace(packet))
 
 
 PUBLISHED = port(node_port=30080, public_ips=(PUBLIC,), external_ips=("192.0.2.1",))
@@ -56,6 +56,7 @@ EITHER_POD_MASQUERADED = {(e, d, True) for e, d, _ in EITHER_POD}
         pytest.param(from_client("10.244.1.2", 8080), {("dropped", "10.244.1.2:8080", False)}, id="client-pod"),
         pytest.param(from_client("10.244.2.2", 8080), {("dropped", "10.244.2.2:8080", False)}, id="client-pod-far"),
         pytest.param(from_client("10.244.1.1", 30080), {("dropped", "10.244.1.1:30080", False)}, id="client-bridge"),
+        pytest.param(from_client(PUBLIC, 22), {("rejected", f"{PUBLIC}:22", False)}, id="client-public-other-port"),
         pytest.param(from_client(OWN, 22), {("delivered here", f"{OWN}:22", False)}, id="client-node"),
         pytest.param(
             Packet(OTHER_NODE, "10.244.1.2", 8080), {("forwarded", "10.244.1.2:8080", False)}, id="other-node-pod"
