@@ -180,6 +180,22 @@ def test_leases_that_came_back_empty_go_on(leases: Bench) -> None:
     assert store.health().writable
 
 
+def test_leases_emptied_while_they_run_go_on(leases: Bench) -> None:
+    store = leases.open()
+    cache = leases.cache(store)
+    store.create(POD, pod())
+    newest = store.acknowledged
+    with leases.server.client() as client:
+        client.flushall()
+    with refused("ServiceUnavailable"):
+        store.create(POD, pod())
+    while not store.health().writable:
+        threading.Event().wait(0.02)
+    revision = int(store.create(POD, pod()).resource_version)
+    assert revision > newest
+    cache.wait_for(revision, LIMIT_S)
+
+
 def test_a_connection_that_breaks_in_the_middle(durable: Bench) -> None:
     """Somebody kills our connections all the time: every write is still done once, and none is unknown."""
     store = durable.open()
