@@ -236,6 +236,10 @@ class Executor:
         for container_id in ids:
             self._tools.store.forget(container_id)
 
+    def has_files(self, uid: str) -> bool:
+        """Whether the pod has folders, mounts or cgroups on this machine."""
+        return self._tools.files.exist(uid) or kill.cgroup_exists(self._cgroup(uid))
+
     def _remove_files(self, uid: str) -> None:
         self._tools.files.remove(uid)
         kill.remove_cgroup(self._cgroup(uid))

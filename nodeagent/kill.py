@@ -76,11 +76,20 @@ def _write(path: Path, text: str) -> bool:
     return True
 
 
+def cgroup_exists(path: str, root: Path = CGROUP_FS) -> bool:
+    """Whether the cgroup is there in any hierarchy."""
+    tree = path.strip("/")
+    return any((top / tree).is_dir() for top in _tops(root))
+
+
+def _tops(root: Path) -> list[Path]:
+    return [root, *(entry for entry in root.iterdir() if entry.is_dir())] if root.is_dir() else []
+
+
 def remove_cgroup(path: str, root: Path = CGROUP_FS) -> None:
     """Remove a cgroup and those below it in every hierarchy; one with processes in it stays."""
     tree = path.strip("/")
-    tops = [root, *(entry for entry in root.iterdir() if entry.is_dir())] if root.is_dir() else []
-    for top in tops:
+    for top in _tops(root):
         for folder, _, _ in os.walk(top / tree, topdown=False):
             try:
                 os.rmdir(folder)

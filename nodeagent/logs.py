@@ -117,38 +117,30 @@ class _Reader:
 
     def __init__(self, path: Path, tail_lines: int | None) -> None:
         self._path = path
-        self._file: BinaryIO | None = None
         self._pending = b""
         files = files_of(path)
-        if tail_lines is None:
-            self._open(files[0] if files else path)
-            return
-        start, offset = tail_start(files, tail_lines)
-        self._open(start or path)
+        start, offset = (files[0] if files else None), 0
+        if tail_lines is not None:
+            start, offset = tail_start(files, tail_lines)
+        self._file = _opened(start or path)
         if self._file is not None:
             self._file.seek(offset)
-
-    def _open(self, path: Path) -> None:
-        try:
-            self._file = path.open("rb")
-        except FileNotFoundError:
-            self._file = None
 
     def read(self) -> list[bytes]:
         """The next whole lines; none at the end of the file."""
         if self._file is None:
             return []
-        data = self._file.read(_CHUNK)
-        if not data:
-            return []
-        *lines, self._pending = (self._pending + data).split(b"\n")
-        return lines or self.read()
+        while data := self._file.read(_CHUNK):
+            *lines, self._pending = (self._pending + data).split(b"\n")
+            if lines:
+                return lines
+        return []
 
     def next_file(self) -> bool:
         """Go on with the file after this one, if this one was rotated away and is read to its end."""
         files = files_of(self._path)
         if self._file is None:
-            self._open(self._path)
+            self._file = _opened(self._path)
             return self._file is not None
         inode = os.fstat(self._file.fileno()).st_ino
         inodes = [_inode(f) for f in files]
@@ -161,12 +153,19 @@ class _Reader:
             return True
         self._file.close()
         self._pending = b""
-        self._open(files[following])
+        self._file = _opened(files[following])
         return True
 
     def close(self) -> None:
         if self._file is not None:
             self._file.close()
+
+
+def _opened(path: Path) -> BinaryIO | None:
+    try:
+        return path.open("rb")
+    except FileNotFoundError:
+        return None
 
 
 def _inode(path: Path) -> int:

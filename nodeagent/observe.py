@@ -80,6 +80,13 @@ class ContainerStore:
             self._containers.pop(container_id, None)
             self._stops.pop(container_id, None)
 
+    def set_log_path(self, container_id: str, path: str) -> None:
+        """Remember where a container's log is; it was asked for the first time."""
+        with self._lock:
+            known = self._containers.get(container_id)
+            if known is not None:
+                self._containers[container_id] = replace(known, log_path=path)
+
     def stopping(self, container_id: str, stop: Stop) -> None:
         with self._lock:
             self._stops[container_id] = stop

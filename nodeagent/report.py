@@ -31,9 +31,10 @@ def status_patch(pod: Pod, new: PodStatus) -> Patch | None:
     if old.start_time is None and new.start_time is not None:
         status["startTime"] = new.start_time
     if _addresses(old) != _addresses(new):
-        status["podIPs"] = [{"$patch": "replace"}, *({"ip": ip} for ip in _addresses(new))]
+        gone = [{"$patch": "delete", "ip": ip} for ip in _addresses(old) if ip not in _addresses(new)]
+        status["podIPs"] = [*({"ip": ip} for ip in _addresses(new)), *gone]
     if old.host_ip != new.host_ip:
-        status["hostIPs"] = [{"$patch": "replace"}, {"ip": new.host_ip}]
+        status["hostIPs"] = [{"ip": new.host_ip}]
     conditions = _changed_conditions(old, new)
     if conditions:
         status["conditions"] = conditions

@@ -55,7 +55,7 @@ class Served(Protocol):
 
     def runs(self, container_id: str) -> bool: ...
 
-    def pods(self) -> list[Any]:
+    def pods_here(self) -> list[Any]:
         """The pods of this node, encodable."""
 
     def last_reached_seconds_ago(self) -> float: ...
@@ -160,7 +160,7 @@ class AgentServer:
                 case ("healthz",):
                     await _send(http, writer, 200, "text/plain", b"ok")
                 case ("pods",):
-                    items = json.dumps({"kind": "PodList", "apiVersion": "v1", "items": self._served.pods()})
+                    items = json.dumps({"kind": "PodList", "apiVersion": "v1", "items": self._served.pods_here()})
                     await _send(http, writer, 200, "application/json", items.encode())
                 case ("containerLogs", namespace, pod, container):
                     pieces = await self._log(namespace, pod, container, request.query)
@@ -184,10 +184,8 @@ class AgentServer:
 
 def allow(request: Request) -> None:
     """Raises: Refusal 403 unless this peer may ask for this path."""
-    if request.path == ("fence",):
-        allowed = NODES in request.peer.groups
-    else:
-        allowed = request.peer.user == API_SERVER
+    for_peers = request.path == ("fence",)
+    allowed = NODES in request.peer.groups if for_peers else request.peer.user == API_SERVER
     if not allowed:
         raise Refusal(403, f"Forbidden (user={request.peer.user}, path=/{'/'.join(request.path)})")
 

@@ -11,7 +11,7 @@ import re
 import subprocess
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 
@@ -50,6 +50,8 @@ class NerdctlConfig:
     network: str
     log_max_size: str = "10m"
     log_max_files: int = 3
+    oom_score_min: int = -1000
+    """The lowest oom_score_adj that the machine lets containers have."""
 
 
 def valid_image(name: str) -> bool:
@@ -78,7 +80,8 @@ class Nerdctl:
 
     def run_sandbox(self, spec: SandboxSpec) -> Container:
         options = ["--hostname", spec.hostname, "--network", self._config.network]
-        options += ["--log-driver", "file:///dev/null", "--oom-score-adj", "-998", "--cpu-shares", "2"]
+        options += ["--log-driver", "file:///dev/null"]
+        options += self._limits(Limits(cpu_shares=2, oom_score_adj=-998))
         for host, address in spec.hosts:
             options += ["--add-host", f"{host}:{address}"]
         container_id = self._run(spec.name, spec.image, spec.labels, spec.cgroup_parent, options, ())
@@ -94,7 +97,7 @@ class Nerdctl:
         options += ["--label", f"kubelab/ipc=/proc/{sandbox.pid}/ns/ipc"]
         options += ["--log-opt", f"max-size={self._config.log_max_size}"]
         options += ["--log-opt", f"max-file={self._config.log_max_files}"]
-        options += limit_options(spec.limits)
+        options += self._limits(spec.limits)
         if spec.share_pid:
             options += ["--pid", f"container:{sandbox.id}"]
         if spec.tty:
@@ -108,6 +111,9 @@ class Nerdctl:
         for word in spec.command:
             options += ["--entrypoint", word]
         return self._run(spec.name, spec.image, spec.labels, spec.cgroup_parent, options, spec.args)
+
+    def _limits(self, limits: Limits) -> list[str]:
+        return limit_options(replace(limits, oom_score_adj=max(limits.oom_score_adj, self._config.oom_score_min)))
 
     def _run(
         self,
