@@ -16,7 +16,17 @@ from controlplane.apiserver import gate
 from controlplane.apiserver.call import ENVIRON_KEY, Call
 from controlplane.apiserver.respond import answer_error, as_api_error, warning_header
 from controlplane.apiserver.services import Services
-from controlplane.apiserver.views import accounts, description, health, items, leader, namespaces, pods, scale
+from controlplane.apiserver.views import (
+    accounts,
+    description,
+    health,
+    items,
+    leader,
+    namespaces,
+    openapi,
+    pods,
+    scale,
+)
 
 PEER_KEY = "kubelab.peer"
 
@@ -55,6 +65,7 @@ def create_app(services: Services) -> Flask:
 
     health.register(app, backend)
     description.register(app, backend)
+    openapi.register(app, backend)
     leader.register(app, backend)
     for resource in backend.resources:
         for views in (items, scale, pods, accounts, namespaces):
