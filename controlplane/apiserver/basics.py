@@ -15,6 +15,7 @@ from controlplane.api.document import Document
 from controlplane.api.errors import ApiError
 from controlplane.apiserver.backend import Backend
 from controlplane.apiserver.call import Call
+from controlplane.apiserver.deletes import LASTING_NAMESPACES
 from controlplane.apiserver.identity import MASTERS, User
 from controlplane.apiserver.registry import Obj
 from controlplane.apiserver.services import Services
@@ -22,7 +23,6 @@ from controlplane.apiserver.writes import Target
 
 log = logging.getLogger(__name__)
 
-NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
 SERVICE = "kubernetes"
 SERVER_USER = User("system:apiserver", frozenset({MASTERS}))
 PERIOD_S = 10.0
@@ -67,7 +67,7 @@ class Basics:
 
         Raises: ApiError when the store refuses.
         """
-        for name in NAMESPACES:
+        for name in LASTING_NAMESPACES:
             self._ensure("namespaces", "", {"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": name}}, ())
         for resource, obj, fields in wanted(self._services.backend):
             self._ensure(resource, "default", obj, fields)

@@ -28,6 +28,8 @@ FOREGROUND, ORPHAN = "foregroundDeletion", "orphan"
 POLICIES = ("Background", "Foreground", "Orphan")
 OPTION_VERSIONS_ANY = "DeleteOptions"
 GRACE_LIMIT_S = 2**31
+LASTING_NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
+"""Every cluster has these; nobody may delete them."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,11 @@ class Deletes:
 
         Raises: ApiError 404, 409 for a precondition, 403 for what may not go.
         """
+        if target.resource.key == "namespaces" and target.name in LASTING_NAMESPACES:
+            raise ApiError.forbidden(
+                f'namespaces "{target.name}" is forbidden: this namespace may not be deleted',
+                {"name": target.name, "kind": "namespaces"},
+            )
         fresh = False
         for _ in range(TRIES):
             old = self._writes.current(target, fresh)

@@ -12,7 +12,6 @@ import os
 import signal
 import socket
 import ssl
-from types import FrameType
 
 import uvicorn
 
@@ -61,13 +60,17 @@ class Server(uvicorn.Server):
             log.info("kind=apiserver action=serving address=%s:%d", host, port)
             notify_ready()
 
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        super().handle_exit(sig, frame)
-        log.info("kind=apiserver action=stopping signal=%s", signal.Signals(sig).name)
-        try:
-            asyncio.get_running_loop().call_soon_threadsafe(self._shell.begin_stop)
-        except RuntimeError:
-            self._shell.begin_stop()
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serves until SIGTERM or SIGINT. (uvicorn's own would raise the signal again, and nothing after it runs.)"""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._signalled, number)
+        await self._serve(sockets)
+
+    def _signalled(self, number: signal.Signals) -> None:
+        log.info("kind=apiserver action=stopping signal=%s", number.name)
+        self._shell.begin_stop()
+        self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._shell.begin_stop()
