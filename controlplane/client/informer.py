@@ -2,7 +2,8 @@
 
 One thread lists, then watches from the list's revision. When the watch ends it resumes from the last revision seen;
 when that has been compacted (410) it lists again and tells handlers the difference. What it holds may be stale, but
-never goes backwards. Handlers run in the informer's thread and must be quick: they enqueue keys.
+never goes backwards: a store that came back older than what was seen is refused. Handlers run in the informer's
+thread and must be quick: they enqueue keys.
 
 Follows client-go/tools/cache (reflector.go, shared_informer.go).
 """
@@ -157,6 +158,7 @@ class Informer(Generic[T]):
             self._relist = True
             raise
         self.last_heard = self._clock.monotonic()
+        self._refuse_the_past(listing.resource_version)
         fresh = {obj.key: obj for obj in listing.items}
         for key in [key for key in self._objects if key not in fresh]:
             self._apply(key, None)
@@ -167,6 +169,18 @@ class Informer(Generic[T]):
         self.resource_version = listing.resource_version
         if not self._relist:
             self._synced.set()
+
+    def _refuse_the_past(self, version: str) -> None:
+        """A store that came back empty or old must not make us delete what runs: keep what we have, and wait.
+
+        Raises: ApiError 503, so that the list is tried again.
+        """
+        if self.resource_version and int(version) < int(self.resource_version):
+            self._relist = True
+            raise ApiError.unavailable(
+                f"the API is at revision {version}, but {self.resource_version} was seen before: its store is empty "
+                "or old; nothing is changed until that is mended, or this daemon is restarted"
+            )
 
     def _follow(self) -> None:
         watch = self._client.watch(

@@ -178,3 +178,16 @@ def test_one_leads_and_the_next_follows_when_it_lets_go(client: Client) -> None:
     assert leading.wait(10)
     waiting.join()
     second.stop()
+
+
+def test_an_informer_keeps_what_it_has_when_the_store_is_older(client: Client) -> None:
+    informer = Informer(client, CONFIG_MAPS, label_selector="watched=yes")
+    kept = client.create(CONFIG_MAPS, watched("kept-on"), "default")
+    informer.start()
+    assert informer.synced(10)
+    informer.resource_version = str(int(informer.resource_version) + 1_000_000)
+    informer.relist()
+    assert not informer.synced(1)
+    client.delete(CONFIG_MAPS, kept.key)
+    assert informer.get(kept.key) is not None
+    informer.stop()
