@@ -216,4 +216,4 @@ def subsets(service: Service, found: Sequence[Target]) -> list[EndpointSubset]:
             subset.addresses = [*(subset.addresses or ()), target.address(service)]
         else:
             subset.not_ready_addresses = [*(subset.not_ready_addresses or ()), target.address(service)]
-    return [groups[ports] for ports in sorted(groups, key=str)]
+    return [groups[ports] for ports in sorted(groups, key=lambda ports: [port[:3] for port in ports])]

@@ -1,8 +1,8 @@
 """Empties a namespace that is being deleted, then lets it go.
 
-Everything in it is deleted, kind by kind, pods gracefully; while something is left the namespace's condition says what
-and how many. When nothing is left the `kubernetes` finalizer is taken away, which deletes the namespace. Nothing new
-can appear meanwhile: the API refuses it. After pkg/controller/namespace/deletion/namespaced_resources_deleter.go.
+Everything in it is deleted, kind by kind, pods gracefully; while something is left the namespace's condition says
+what and how many. When nothing is left the `kubernetes` finalizer is taken away, which deletes the namespace. Nothing
+new can appear meanwhile: the API refuses it. After pkg/controller/namespace/deletion/namespaced_resources_deleter.go.
 """
 
 from __future__ import annotations

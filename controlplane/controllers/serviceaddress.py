@@ -1,4 +1,4 @@
-"""Gives Services of type LoadBalancer their public address and an announcer: the effects around `serviceaddress_plan`.
+"""Gives Services of type LoadBalancer an address and an announcer: the effects around `serviceaddress_plan`.
 
 All Services are planned together by one worker, since they draw from one pool. What was written counts as given until
 the cache shows it, so that an address is never given twice.
@@ -7,7 +7,9 @@ the cache shows it, so that an address is never given twice.
 from __future__ import annotations
 
 import logging
-from typing import Any
+from collections.abc import Callable
+from datetime import datetime
+from typing import TypeVar
 
 from controlplane.api.errors import ApiError
 from controlplane.api.resources import NODES, SERVICES
@@ -25,11 +27,12 @@ from controlplane.controllers.serviceaddress_plan import (
     announcer_of,
     announcers,
     plan,
-    wants_address,
 )
 from controlplane.daemon import event
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 ALL: Key = ("", "services")
 HANDOVER_S = 0.5
@@ -69,20 +72,18 @@ class ServiceAddresses(QueueController):
         held = {s.metadata.uid: self._given.get(s.metadata.uid) or address_of(s) for s in services}
         workers = announcers(self._nodes.items())
         given = plan(services, self._pool, workers, held, frozenset(self._released_at))
-        errors = [e for one in given if (e := self._attempt(lambda one=one: self._give(one))) is not None]  # type: ignore[misc]  # bound now
-        for service in services:
-            if not wants_address(service) and service.metadata.deletion_timestamp is None:
-                self._given.pop(service.metadata.uid, None)
-                errors += [e for e in (self._attempt(lambda s=service: self._take_back(s)),) if e is not None]  # type: ignore[misc]  # bound now
+        done = [self._attempt(self._give, one) for one in given]
+        done += [self._attempt(self._take_back, s) for s in services if s.spec.type != "LoadBalancer"]
+        errors = [error for error in done if error is not None]
         if errors:
             raise errors[0]
         return HANDOVER_S if any(g.reason is Reason.MOVING for g in given) else None
 
     @staticmethod
-    def _attempt(act: Any) -> ApiError | None:
+    def _attempt(act: Callable[[T], None], what: T) -> ApiError | None:
         """One Service's trouble doesn't hold up the others."""
         try:
-            act()
+            act(what)
         except ApiError as error:
             if error.reason == "StaleTerm":
                 raise
@@ -96,7 +97,7 @@ class ServiceAddresses(QueueController):
         else:
             self._given.pop(service.metadata.uid, None)
         if given.node != announcer_of(service):
-            if given.reason is Reason.MOVING and announcer_of(service):
+            if not given.node:
                 self._released_at[service.metadata.uid] = self.env.clock.monotonic()
             self._annotate(service, given.node)
         old = next((c for c in service.status.conditions or () if c.type == CONDITION), None)
@@ -123,19 +124,21 @@ class ServiceAddresses(QueueController):
             "status": status,
             "reason": given.reason.value,
             "message": given.message,
-            "lastTransitionTime": old.last_transition_time
-            if same and old
-            else self.env.clock.now().replace(microsecond=0),
+            "lastTransitionTime": old.last_transition_time if same and old else self._now(),
         }
         ingress = [{"ip": given.address, "ipMode": "VIP"}] if given.address else None
         body = {"status": {"loadBalancer": {"ingress": ingress}, "conditions": [condition]}}
         self.env.client.patch(SERVICES, service.key, body, subresource="status")
 
+    def _now(self) -> datetime:
+        return self.env.clock.now().replace(microsecond=0)
+
     def _take_back(self, service: Service) -> None:
         """The Service is of another type by now: its address returns to the pool."""
+        self._given.pop(service.metadata.uid, None)
         if announcer_of(service):
             self._annotate(service, "")
-        if address_of(service):
+        if address_of(service) in self._pool:
             body = {"status": {"loadBalancer": {"ingress": None}, "conditions": None}}
             self.env.client.patch(SERVICES, service.key, body, subresource="status")
             event(log, "address-released", key="/".join(service.key), address=address_of(service))

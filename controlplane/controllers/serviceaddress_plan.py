@@ -89,8 +89,8 @@ def plan(
 ) -> list[Given]:
     """What every Service gets.
 
-    `held`: uid → address given already, in the status or by a write that the cache doesn't show yet. `releasing`: uids
-    whose announcer was told to stop a moment ago.
+    `held`: uid → address given already, in the status or by a write that the cache doesn't show yet. `releasing`:
+    uids whose announcer was told to stop a moment ago.
     """
     wanting = sorted(filter(wants_address, services), key=_age)
     addresses = _addresses(wanting, pool, held)
@@ -151,8 +151,8 @@ def _announce(
         return Given(service, address, current, Reason.ANNOUNCED, f"{current} announces {address}")
     healthy = [name for name, what in workers.items() if what is Announcer.HEALTHY]
     if not healthy:
-        words = f"no worker is healthy: nobody can announce {address}"
-        return Given(service, address, current if state is Announcer.LOST else "", Reason.NO_HEALTHY_WORKER, words)
+        words = f"no worker is healthy: nobody can take {address}"
+        return Given(service, address, current, Reason.NO_HEALTHY_WORKER, words)
     if state is Announcer.ALIVE or releasing:
         return Given(service, address, "", Reason.MOVING, f"{address} is on its way to another worker")
     node = min(healthy, key=lambda name: (load[name], name))
