@@ -79,7 +79,8 @@ class Nerdctl:
         return parse.containers(done.stdout)
 
     def run_sandbox(self, spec: SandboxSpec) -> Container:
-        options = ["--hostname", spec.hostname, "--network", self._config.network]
+        # The agent pulls containers' images, and says so in events; the sandbox's comes with the first pod.
+        options = ["--pull", "missing", "--hostname", spec.hostname, "--network", self._config.network]
         options += ["--log-driver", "file:///dev/null"]
         options += self._limits(Limits(cpu_shares=2, oom_score_adj=-998))
         for host, address in spec.hosts:
@@ -93,7 +94,7 @@ class Nerdctl:
 
     def run_container(self, spec: ContainerSpec) -> str:
         sandbox = spec.sandbox
-        options = ["--network", f"container:{sandbox.id}", "--runtime", self._config.runtime]
+        options = ["--pull", "never", "--network", f"container:{sandbox.id}", "--runtime", self._config.runtime]
         options += ["--label", f"kubelab/ipc=/proc/{sandbox.pid}/ns/ipc"]
         options += ["--log-opt", f"max-size={self._config.log_max_size}"]
         options += ["--log-opt", f"max-file={self._config.log_max_files}"]
@@ -126,7 +127,7 @@ class Nerdctl:
     ) -> str:
         if not valid_image(image):
             raise RuntimeFailure(f"{image!r} is not an image name")
-        argv = ["run", "--detach", "--pull", "never", "--name", name, "--cgroup-parent", cgroup_parent]
+        argv = ["run", "--detach", "--name", name, "--cgroup-parent", cgroup_parent]
         for key, value in labels.items():
             argv += ["--label", f"{key}={value}"]
         argv += [*options, "--", image, *args]
