@@ -83,8 +83,8 @@ class Exchange:
             raise ApiError(502, "InternalError", f"{_agent(self._node)}: {error}") from None
 
     def close(self) -> None:
-        """Ends the connection; whoever reads the body sees its end."""
-        self._writer.close()
+        """Ends the connection at once (a TLS farewell could wait for the agent); who reads the body sees its end."""
+        self._writer.transport.abort()
 
     async def body(self) -> AsyncIterator[bytes]:
         """The pieces as they come; it ends where the agent ends, whether by word or by dying."""
