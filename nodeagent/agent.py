@@ -97,7 +97,7 @@ class Agent:
     def enqueue_all(self) -> None:
         """Look at everything: pods of the API, containers of the runtime, folders of pods."""
         uids = {pod.metadata.uid for pod in self._parts.pods.items()}
-        for uid in uids | self._store.pod_uids() | self._parts.tools.files.uids():
+        for uid in uids | self._store.pod_uids() | self._executor.uids_with_files():
             self.enqueue(uid)
 
     def _on_pod(self, old: ApiPod | None, new: ApiPod | None) -> None:

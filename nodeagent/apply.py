@@ -31,6 +31,7 @@ from nodeagent.plan import (
     RemoveFiles,
     StartContainer,
     StopContainer,
+    next_attempt,
 )
 from nodeagent.pods import Container as Spec
 from nodeagent.pods import Pod
@@ -236,6 +237,10 @@ class Executor:
         for container_id in ids:
             self._tools.store.forget(container_id)
 
+    def uids_with_files(self) -> set[str]:
+        """All pods that have folders, mounts or cgroups on this machine."""
+        return self._tools.files.uids() | kill.pod_uids(self._tools.config.cgroup_parent)
+
     def has_files(self, uid: str) -> bool:
         """Whether the pod has folders, mounts or cgroups on this machine."""
         return self._tools.files.exist(uid) or kill.cgroup_exists(self._cgroup(uid))
@@ -251,13 +256,3 @@ def _spec(pod: Pod, name: str) -> Spec:
     if spec is None:
         raise ValueError(f"{pod.name} has no container {name}")
     return spec
-
-
-def next_attempt(pod: Pod, container: str, containers: tuple[Container, ...]) -> int:
-    """The number of the container's next start: one more than the last that ran, or was reported to run."""
-    mine = [c for c in containers if c.container == container]
-    if mine:
-        newest = max(mine, key=lambda c: c.attempt)
-        return newest.attempt if newest.state is State.CREATED else newest.attempt + 1
-    reported = pod.reported(container)
-    return reported.restart_count + 1 if reported is not None and reported.container_id else 0

@@ -82,6 +82,18 @@ def cgroup_exists(path: str, root: Path = CGROUP_FS) -> bool:
     return any((top / tree).is_dir() for top in _tops(root))
 
 
+def pod_uids(parent: str, root: Path = CGROUP_FS) -> set[str]:
+    """The pods that have a cgroup below `parent` in any hierarchy."""
+    tree = parent.strip("/")
+    return {
+        entry.name.removeprefix("pod")
+        for top in _tops(root)
+        if (top / tree).is_dir()
+        for entry in (top / tree).iterdir()
+        if entry.name.startswith("pod") and entry.is_dir()
+    }
+
+
 def _tops(root: Path) -> list[Path]:
     return [root, *(entry for entry in root.iterdir() if entry.is_dir())] if root.is_dir() else []
 

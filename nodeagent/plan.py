@@ -160,9 +160,10 @@ def plan(pod: Pod | None, observed: Observed, now: Instant) -> Plan:
         return _tear_down(observed, now, grace_s=pod.grace_s, deleted=True)
     if pod.finished:
         return _rest(pod, observed, now)
-    if pod.refused and not observed.containers:
-        message = f"this node can't honour {', '.join(pod.refused)}"
-        return Plan(waiting={c.name: Waiting("CreateContainerConfigError", message) for c in pod.spec.containers})
+    if pod.refused:  # what runs, from before this agent refused it, is left alone
+        why = Waiting("CreateContainerConfigError", f"this node can't honour {', '.join(pod.refused)}")
+        running = {c.container for c in observed.containers if c.running}
+        return Plan(waiting={c.name: why for c in pod.spec.containers if c.name not in running})
     return _run(pod, observed, now)
 
 
@@ -194,7 +195,7 @@ def _rest(pod: Pod, observed: Observed, now: Instant) -> Plan:
     if running:
         stops = [_stop(c, observed, now, pod.grace_s, f"Stopping container {c.container}") for c in running]
         return Plan(tuple(a for a, _ in stops if a), wake_at=_earliest(w for _, w in stops), finished=True)
-    latest = {c.id for c in _latest(observed).values()}
+    latest = {c.id for c in latest_runs(pod, observed.containers).values()}
     gone = tuple(c.id for c in _sandboxes_last(observed.containers) if c.id not in latest)
     return Plan((RemoveContainers(gone),) if gone else (), finished=True)
 
@@ -222,7 +223,7 @@ def _run(pod: Pod, observed: Observed, now: Instant) -> Plan:
     sandboxes = [c for c in observed.containers if c.is_sandbox]
     alive = [c for c in sandboxes if c.running]
     sandbox = max(alive, key=lambda c: c.attempt, default=None)
-    latest = _latest(observed)
+    latest = latest_runs(pod, observed.containers)
     decisions = {c.name: _decide(pod, c, latest.get(c.name), sandbox, observed, now) for c in pod.spec.containers}
 
     stops = [d for d in decisions.values() if d.action and isinstance(d.action, StopContainer | KillContainer)]
@@ -270,14 +271,12 @@ def _decide(
         grace_s = _grace_s(pod, spec, latest, observed)
         action, wake = _stop(latest, observed, now, grace_s, why or f"Stopping container {spec.name}")
         return _Decision(action=action, wake_at=wake)
-    reported = pod.reported(spec.name)
-    reported_id = reported.container_id if reported is not None else ""
-    if latest is not None and (latest.state is State.EXITED or _ran(latest, reported_id)):
+    if latest is not None:
         return _after_end(pod, spec, latest, observed, now)
-    if latest is None and reported is not None and reported_id:
-        return _after_loss(pod, spec, reported.restart_count, observed)
-    attempt, crashes = (latest.attempt, latest.crashes) if latest is not None else (0, 0)
-    return _when_image_ready(spec, StartContainer(spec.name, attempt, crashes), observed)
+    before = pod.ran_before(spec.name)
+    if before is not None:
+        return _after_loss(pod, spec, before.restart_count, observed)
+    return _when_image_ready(spec, StartContainer(spec.name, 0, 0), observed)
 
 
 def _why_stop(spec: Spec, latest: Container, sandbox: Container | None, observed: Observed) -> str | None:
@@ -296,11 +295,6 @@ def _grace_s(pod: Pod, spec: Spec, latest: Container, observed: Observed) -> flo
             if probe is not None and probe.termination_grace_period_seconds is not None:
                 return probe.termination_grace_period_seconds
     return pod.grace_s
-
-
-def _ran(container: Container, reported_id: str) -> bool:
-    """Whether the API was told that this very container ran: then it did, whatever the runtime remembers."""
-    return bool(reported_id) and reported_id.endswith(container.id)
 
 
 def _after_end(pod: Pod, spec: Spec, latest: Container, observed: Observed, now: Instant) -> _Decision:
@@ -347,23 +341,36 @@ def _when_image_ready(spec: Spec, start: StartContainer, observed: Observed) -> 
 # --- helpers ----------------------------------------------------------------------------------------------------
 
 
-def _latest(observed: Observed) -> dict[str, Container]:
-    """The newest attempt of each container, sandboxes left out."""
+def latest_runs(pod: Pod, containers: Iterable[Container]) -> dict[str, Container]:
+    """The newest attempt of each container that ran. One that was created but never started doesn't count, unless
+    the API was told that it ran: then it did, whatever the runtime remembers."""
     newest: dict[str, Container] = {}
-    for c in observed.containers:
-        if not c.is_sandbox and (c.container not in newest or c.attempt > newest[c.container].attempt):
+    for c in containers:
+        if c.is_sandbox:
+            continue
+        reported = pod.reported(c.container)
+        told = reported is not None and bool(c.id) and reported.container_id.endswith(c.id)
+        if c.state is State.CREATED and not told:
+            continue
+        if c.container not in newest or c.attempt > newest[c.container].attempt:
             newest[c.container] = c
     return newest
 
 
-def _kept(observed: Observed, latest: Mapping[str, Container]) -> set[str]:
-    """Dead containers that stay: the newest attempt that ran and the one before it, for `kubectl logs --previous`.
+def next_attempt(pod: Pod, container: str, containers: Iterable[Container]) -> int:
+    """The number of the container's next start: one more than the last that ran, or was reported to run."""
+    latest = latest_runs(pod, containers).get(container)
+    if latest is not None:
+        return latest.attempt + 1
+    before = pod.ran_before(container)
+    return before.restart_count + 1 if before is not None else 0
 
-    A newest attempt that never ran goes, so that its name is free for the next try.
-    """
-    kept = {c.id for c in latest.values() if c.state is not State.CREATED}
+
+def _kept(observed: Observed, latest: Mapping[str, Container]) -> set[str]:
+    """Dead containers that stay: the newest attempt that ran and the one before it, for `kubectl logs --previous`."""
+    kept = {c.id for c in latest.values()}
     for name, newest in latest.items():
-        older = [c for c in observed.containers if c.container == name and c.id != newest.id]
+        older = [c for c in observed.containers if c.container == name and c.attempt < newest.attempt]
         if older:
             kept.add(max(older, key=lambda c: c.attempt).id)
     return kept

@@ -127,6 +127,14 @@ class Pod:
     def container(self, name: str) -> Container | None:
         return next((c for c in self.spec.containers if c.name == name), None)
 
+    def ran_before(self, name: str) -> types.ContainerStatus | None:
+        """What the API last heard about a container, if it heard that it ran or was tried at all."""
+        known = self.reported(name)
+        if known is None:
+            return None
+        tried = known.container_id or known.restart_count or known.state.terminated or known.last_state.terminated
+        return known if tried else None
+
     def reported(self, name: str) -> types.ContainerStatus | None:
         """What the API last heard about a container."""
         return next((c for c in self.status.container_statuses or () if c.name == name), None)

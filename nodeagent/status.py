@@ -116,13 +116,17 @@ def _without_container(
     pod: Pod, spec: Spec, reported: ContainerStatus | None, waiting: Waiting | None
 ) -> ContainerStatus:
     """No container that ran is there: it waits, or its end is remembered, or its run was lost."""
-    if reported is not None and reported.container_id:
-        lost = reported.state.terminated or ContainerStateTerminated(
-            exit_code=137,
-            reason="ContainerStatusUnknown",
-            message="The container could not be located when the pod was observed",
-            started_at=reported.state.running.started_at if reported.state.running else None,
-            container_id=reported.container_id,
+    if reported is not None and pod.ran_before(spec.name) is not None:
+        lost = (
+            reported.state.terminated
+            or reported.last_state.terminated
+            or ContainerStateTerminated(
+                exit_code=137,
+                reason="ContainerStatusUnknown",
+                message="The container could not be located when the pod was observed",
+                started_at=reported.state.running.started_at if reported.state.running else None,
+                container_id=reported.container_id,
+            )
         )
         state, last = ContainerState(terminated=lost), reported.last_state
         if waiting is not None:
