@@ -67,6 +67,18 @@ class ServiceStrategy(Strategy):
         causes = validation.validate(obj.get("spec") or {})
         return causes if old is None else causes + validation.validate_update(obj["spec"], old.get("spec") or {})
 
+    def warnings(self, obj: Obj, old: Obj | None) -> list[str]:
+        spec, before = obj.get("spec") or {}, (old or {}).get("spec") or {}
+        if old is not None and spec == before:
+            return []
+        found = ["spec.trafficDistribution"] if spec.get("trafficDistribution") else []
+        if _checks_health(spec):
+            found.append("spec.healthCheckNodePort")
+        for index, port in enumerate(spec.get("ports") or ()):
+            if port.get("protocol") == "SCTP":
+                found.append(f"spec.ports[{index}].protocol")
+        return [f"{path}: kubelab keeps this field as stored but does not implement it yet" for path in found]
+
     def allocate(self, obj: Obj, old: Obj | None, ctx: Context) -> frozenset[Claim]:
         spec = obj["spec"]
         before = (old or {}).get("spec") or {}

@@ -89,8 +89,8 @@ class TestReplicationControllers:
         assert field in create(self.resource, changed(rc(), path, value)).fields
 
     def test_the_template_warns_with_its_path(self) -> None:
-        obj = changed(rc(), "spec.template.spec.volumes", [{"name": "v"}])
-        assert create(self.resource, obj).warnings[0].startswith("spec.template.spec.volumes:")
+        obj = changed(rc(), "spec.template.spec.volumes", [{"name": "v", "nfs": {"server": "s", "path": "/"}}])
+        assert create(self.resource, obj).warnings[0].startswith("spec.template.spec.volumes[0].nfs:")
 
     def test_generation_follows_the_spec(self) -> None:
         stored = create(self.resource, rc()).obj

@@ -6,8 +6,11 @@ from typing import Any
 
 import pytest
 
+from controlplane.api import schema
 from controlplane.api.errors import ApiError
 from controlplane.apiserver.resources import pods
+from controlplane.apiserver.resources.podspec import unimplemented
+from nodeagent.refuse import refusals
 from tests.unit.resources.build import changed, context, create, update
 
 RESOURCE = pods.RESOURCE
@@ -146,28 +149,61 @@ def test_known_fields_without_a_deed_are_named() -> None:
     spec = {
         "hostNetwork": True,
         "affinity": {"nodeAffinity": {}},
-        "volumes": [{"name": "v"}],
+        "volumes": [{"name": "v"}, {"name": "s", "secret": {"secretName": "s"}}],
         "hostUsers": False,
+        "securityContext": {"runAsUser": 1},
         "containers": [
             {
                 "name": "web",
                 "image": "web:1",
                 "tty": True,
+                "stdin": True,
+                "ports": [{"containerPort": 80, "hostPort": 80}],
                 "env": [{"name": "A", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}}],
             }
         ],
     }
     written = create(RESOURCE, pod(**spec))
     assert [text.partition(":")[0] for text in written.warnings] == [
-        "spec.affinity",
         "spec.hostNetwork",
-        "spec.volumes",
+        "spec.affinity",
+        "spec.volumes[1].secret",
         "spec.hostUsers",
-        "spec.containers[0].tty",
+        "spec.securityContext.runAsUser",
+        "spec.containers[0].stdin",
         "spec.containers[0].env[0].valueFrom.secretKeyRef",
+        "spec.containers[0].ports[0].hostPort",
     ]
     assert written.obj["spec"]["affinity"] == {"nodeAffinity": {}}
     assert create(RESOURCE, pod()).warnings == []
+
+
+def sample(field: schema.Field) -> Any:
+    """A value of a field's type that asks for something."""
+    if field.is_list:
+        return [sample_of(field.element)]
+    return {"key": sample_of(field.element)} if field.is_map else sample_of(field.type)
+
+
+def sample_of(kind: str) -> Any:
+    if kind in schema.SCALARS:
+        return {"bool": True, "int32": 7, "int64": 7}.get(kind, "7")
+    return {name: sample(inner) for name, inner in list(schema.get(kind).fields.items())[:3]}
+
+
+@pytest.mark.parametrize("name", schema.get("core.v1.PodSpec").fields)
+def test_what_the_agent_refuses_in_a_pod_is_warned_of(name: str) -> None:
+    spec = {"containers": [], name: sample(schema.get("core.v1.PodSpec").fields[name])}
+    assert set(refusals(spec)) <= {text.partition(": ")[0] for text in unimplemented.warnings(spec)}
+
+
+@pytest.mark.parametrize("name", schema.get("core.v1.Container").fields)
+def test_what_the_agent_refuses_in_a_container_is_warned_of(name: str) -> None:
+    container = {"name": "web", name: sample(schema.get("core.v1.Container").fields[name])}
+    spec = {"containers": [container]}
+    # A field path that doesn't exist is not warned of but refused by validation.
+    refused = {path for path in refusals(spec) if not path.endswith("fieldRef.fieldPath")}
+    assert refused <= {text.partition(": ")[0] for text in unimplemented.warnings(spec)}
 
 
 STORED = create(

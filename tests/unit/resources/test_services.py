@@ -159,6 +159,12 @@ def test_names_are_dns_1035_labels() -> None:
     assert create(RESOURCE, changed(service(), "metadata.name", "1web")).fields == ["metadata.name"]
 
 
+def test_known_fields_without_a_deed_are_named() -> None:
+    found = create(RESOURCE, service(trafficDistribution="PreferClose"))
+    assert [text.partition(":")[0] for text in found.warnings] == ["spec.trafficDistribution"]
+    assert create(RESOURCE, service()).warnings == []
+
+
 STORED = create(RESOURCE, service(type="NodePort")).obj
 
 
