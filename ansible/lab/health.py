@@ -43,23 +43,40 @@ def ready_conditions(answer: dict[str, list[dict[str, dict[str, object]]]]) -> d
     return states
 
 
+def lease_times(lab: str) -> dict[str, str]:
+    """Each node's last renewal as its lease says; empty where the API doesn't answer."""
+    words = ["get", "leases", "-n", "kube-node-lease", "-o", "json", "--request-timeout=5s"]
+    done = attempt([*kubectl(lab), *words])
+    items = json.loads(done.stdout)["items"] if done.returncode == 0 else []
+    return {str(item["metadata"]["name"]): str(item["spec"].get("renewTime")) for item in items}
+
+
 def wait_ready(lab: Lab) -> None:
-    """Wait until every machine is a Ready node. Raises: LabError that says which isn't and what its state is."""
+    """Wait until every machine is a Ready node and has renewed its lease since (a node is not Unknown at once).
+
+    Raises: LabError that says which isn't and what its state is.
+    """
     deadline = time.monotonic() + READY_WITHIN_S
+    before: dict[str, str] = {}
     while True:
-        try:
-            states = node_states(lab.name)
-            missing = {
-                n.name: states.get(n.name, "not registered") for n in lab.nodes if states.get(n.name) != "True"
-            }
-            problem = ", ".join(f"{name} is {_words(state)}" for name, state in missing.items())
-        except LabError as error:
-            problem = f"the API does not answer: {error}"
+        before = before or lease_times(lab.name)
+        problem = _problem(lab, before)
         if not problem:
             return
         if time.monotonic() > deadline:
             raise LabError(f"not healthy after {READY_WITHIN_S:.0f} s: {problem}")
         time.sleep(0.3)
+
+
+def _problem(lab: Lab, before: dict[str, str]) -> str:
+    try:
+        states = node_states(lab.name)
+    except LabError as error:
+        return f"the API does not answer: {error}"
+    now = lease_times(lab.name)
+    silent = {n.name: "silent" for n in lab.nodes if now.get(n.name) == before.get(n.name)}
+    wrong = {n.name: states.get(n.name, "not registered") for n in lab.nodes if states.get(n.name) != "True"}
+    return ", ".join(f"{name} is {_words(state)}" for name, state in {**silent, **wrong}.items())
 
 
 def _words(state: str) -> str:
