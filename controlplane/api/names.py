@@ -32,6 +32,7 @@ _http_header = re.compile(HTTP_HEADER_FORMAT + r"\Z").match
 _port_name_letters = re.compile(r"[-a-z0-9]+\Z").match
 _printable = re.compile(r"[ -~]*\Z").match
 _image = re.compile(r"[A-Za-z0-9][-A-Za-z0-9._:/@]*\Z").match
+_loose = re.compile(r"[A-Za-z0-9][-A-Za-z0-9._:]*\Z").match
 _control = re.compile("[\x00-\x1f\x7f]").search
 _good_qualified = re.compile(
     r"(?:[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?\Z"
@@ -149,10 +150,18 @@ def label_value(value: str) -> list[str]:
 
 
 def path_segment(value: str) -> list[str]:
-    """A name that is only a part of a URL's path: leases' and events' names are checked more strictly."""
+    """A name that is only a part of a URL's path."""
     if value in (".", ".."):
         return [f"may not be '{value}'"]
     return [f"may not contain '{part}'" for part in ("/", "%") if part in value]
+
+
+def loose_name(value: str) -> list[str]:
+    """The name of an event: that of an object of any kind, and a suffix."""
+    found = path_segment(value)
+    if not found and not _loose(value):
+        found = ["must consist of alphanumeric characters, '-', '_', '.' or ':', and start with an alphanumeric one"]
+    return found
 
 
 def port(number: int) -> list[str]:

@@ -15,7 +15,7 @@ Rule = Callable[[str], list[str]]
 EVIL = ("../x", "a/../b", "a'b", 'a"b', "a`b", "a\nb", "a\0b", "a b", "$(id)", "a;b", "a|b", "ä", "a\r", "a\n")
 TEXT_RULES = (
     names.dns_label, names.dns_subdomain, names.dns_1035_label, names.qualified_name, names.label_value,
-    names.port_name, names.config_key, names.http_header, names.image, names.ip,
+    names.port_name, names.config_key, names.http_header, names.image, names.ip, names.loose_name,
 )  # fmt: skip
 
 
@@ -48,6 +48,7 @@ def test_nothing_evil_passes_any_rule(rule: Rule, value: str) -> None:
         (names.ip, "10.0.0.1"),
         (names.ip, "2001:db8::1"),
         (names.path_segment, "a:b"),
+        (names.loose_name, "system:node.17ab"),
     ],
 )
 def test_accepts(rule: Rule, value: str) -> None:
