@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from controlplane.api.errors import ApiError
@@ -52,6 +53,8 @@ class NodeLifecycle:
         self._allowed = True
         self._resumed_at = float("-inf")
         self._written: dict[tuple[str, str, str], float] = {}
+        self._pool = ThreadPoolExecutor(4, thread_name_prefix="evict")
+        """Its own, so that no burst of other writes delays a failover."""
         self._thread = threading.Thread(target=self._run, name="nodelifecycle", daemon=True)
         leases.add_handler(self._lease_changed)
         self._nodes.add_handler(self._node_changed)
@@ -71,6 +74,7 @@ class NodeLifecycle:
         self._wake.set()
         if self._thread.is_alive():
             self._thread.join(timeout=5)
+        self._pool.shutdown(wait=False, cancel_futures=True)
 
     # --- handlers -----------------------------------------------------------------------------------------------
 
@@ -140,7 +144,7 @@ class NodeLifecycle:
         failed |= self._each(plan.actions, self._taint)
         lost = [name for name, verdict in plan.verdicts.items() if verdict is Verdict.LOST]
         failed |= self._pods_not_ready(lost)
-        failed |= not all(self.env.pool.map(self._evict, evictions.evictions))
+        failed |= not all(self._pool.map(self._evict, evictions.evictions))
         self._verdicts = dict(plan.verdicts)
         self._written = {what: at for what, at in self._written.items() if now - at < SETTLE_S}
         dues = [due - self.env.clock.monotonic() for due in (plan.next_due, evictions.next_due) if due is not None]
@@ -268,7 +272,7 @@ class NodeLifecycle:
     def _pods_not_ready(self, lost: Iterable[str]) -> bool:
         """Takes Ready from the pods of lost nodes; whether any write failed."""
         ready = [pod for name in lost for pod in self._pods_of(name) if pod.ready and not pod.finished]
-        return not all(self.env.pool.map(self._pod_not_ready, [p for p in ready if self._open("not ready", p)]))
+        return not all(self._pool.map(self._pod_not_ready, [p for p in ready if self._open("not ready", p)]))
 
     def _pod_not_ready(self, pod: Pod) -> bool:
         at = self.env.clock.now().replace(microsecond=0)

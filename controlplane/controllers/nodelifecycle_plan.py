@@ -5,6 +5,8 @@
     NotReady  its agent says so: taints node.kubernetes.io/not-ready
     Ready     neither taint
 
+Whatever the verdict, a cordoned node and one under pressure (disk, memory, pids) are tainted NoSchedule.
+
 Applying a plan leaves an empty next plan. Whether evictions go on is judged here as well, over all workers: with
 55 % or more of them down in a cluster of more than three, or none left in a smaller one, the fault is more likely the
 network's than theirs. After pkg/controller/nodelifecycle/node_lifecycle_controller.go.
@@ -24,6 +26,16 @@ NOT_READY = "node.kubernetes.io/not-ready"
 UNREACHABLE = "node.kubernetes.io/unreachable"
 HEALTH_TAINTS = (NOT_READY, UNREACHABLE)
 EFFECTS = ("NoSchedule", "NoExecute")
+CORDONED = "node.kubernetes.io/unschedulable"
+PRESSURE = {
+    "DiskPressure": "node.kubernetes.io/disk-pressure",
+    "MemoryPressure": "node.kubernetes.io/memory-pressure",
+    "PIDPressure": "node.kubernetes.io/pid-pressure",
+    "NetworkUnavailable": "node.kubernetes.io/network-unavailable",
+}
+"""Condition → the taint that keeps new pods away while it is True."""
+MANAGED = frozenset((*HEALTH_TAINTS, CORDONED, *PRESSURE.values()))
+"""Keys of the taints that this controller adds and removes."""
 
 MASS_FAILURE_SHARE = 0.55
 SMALL_CLUSTER = 3
@@ -101,9 +113,8 @@ def evictions_allowed(nodes: Sequence[Node], verdicts: Mapping[str, Verdict]) ->
 
 
 def _act(node: Node, verdict: Verdict) -> NodeAction | None:
-    has = {(t.key, t.effect) for t in node.spec.taints or () if t.key in HEALTH_TAINTS}
-    key = {Verdict.LOST: UNREACHABLE, Verdict.NOT_READY: NOT_READY, Verdict.READY: ""}[verdict]
-    wants = {(key, effect) for effect in EFFECTS} if key else set()
+    has = {(t.key, t.effect) for t in node.spec.taints or () if t.key in MANAGED}
+    wants = _wanted_taints(node, verdict)
     unknown: tuple[str, ...] = ()
     if verdict is Verdict.LOST:
         stale = [c.type for c in node.status.conditions or () if c.status != "Unknown"]
@@ -111,6 +122,17 @@ def _act(node: Node, verdict: Verdict) -> NodeAction | None:
     if has == wants and not unknown:
         return None
     return NodeAction(node, verdict, unknown, _taints(wants - has), _taints(has - wants))
+
+
+def _wanted_taints(node: Node, verdict: Verdict) -> set[tuple[str, str]]:
+    key = {Verdict.LOST: UNREACHABLE, Verdict.NOT_READY: NOT_READY, Verdict.READY: ""}[verdict]
+    wants = {(key, effect) for effect in EFFECTS} if key else set()
+    if node.spec.unschedulable:
+        wants.add((CORDONED, "NoSchedule"))
+    if verdict is not Verdict.LOST:
+        pressed = [c.type for c in node.status.conditions or () if c.status == "True" and c.type in PRESSURE]
+        wants |= {(PRESSURE[kind], "NoSchedule") for kind in pressed}
+    return wants
 
 
 def _taints(pairs: set[tuple[str, str]]) -> tuple[Taint, ...]:

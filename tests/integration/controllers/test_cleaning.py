@@ -30,10 +30,8 @@ def gone(lab: Lab, resource: ResourceType[Any], name: str, namespace: str = "") 
 
 
 def config_map(lab: Lab, name: str, *owners: Any) -> Any:
-    refs = [
-        {"apiVersion": "v1", "kind": "ConfigMap", "name": o.metadata.name, "uid": o.metadata.uid, "blockOwnerDeletion": True}
-        for o in owners
-    ]  # fmt: skip
+    kind = {"apiVersion": "v1", "kind": "ConfigMap", "blockOwnerDeletion": True}
+    refs = [{**kind, "name": owner.metadata.name, "uid": owner.metadata.uid} for owner in owners]
     return lab.client.create(CONFIG_MAPS, {"metadata": {"name": name, "ownerReferences": refs}}, "default")
 
 

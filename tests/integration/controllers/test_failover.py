@@ -106,6 +106,27 @@ def test_when_the_api_is_away_nothing_is_evicted(lab: Lab) -> None:
     eventually("but a node alone is still found", lambda: node_ready(lab, "worker-1") == "Unknown")
 
 
+def test_when_most_workers_are_lost_at_once_evictions_stop(lab: Lab) -> None:
+    machines = lab.machines(3)
+    manager = lab.manager().wait_working()
+    lab.rc("web", 3)
+    before = {p.metadata.uid: p.spec.node_name for p in lab.ready(3, app="web")}
+    for name in ("worker-1", "worker-2", "worker-3"):
+        machines[name].cut()
+    eventually("all are lost", lambda: manager.said("node-unknown") == 3)
+    time.sleep(3.0)
+    assert {p.metadata.uid for p in lab.pods(app="web")} == set(before)
+    assert manager.said("evictions action=stop") == 1
+    eventually("it says so", lambda: lab.events("EvictionsStopped", "worker-1"))
+
+    machines["worker-1"].heal()
+    eventually("they go on", lambda: manager.said("evictions action=resume") == 1)
+    assert {p.metadata.uid for p in lab.pods(app="web")} == set(before)
+    pods = lab.ready(3, app="web")
+    assert {p.spec.node_name for p in pods} == {"worker-1"}
+    assert {uid for uid, node in before.items() if node == "worker-1"} <= {p.metadata.uid for p in pods}
+
+
 def test_a_terminating_pod_of_a_lost_node_does_not_stick(lab: Lab) -> None:
     machines = lab.machines(2)
     lab.manager().wait_working()

@@ -81,6 +81,26 @@ def test_what_is_written_on_a_node_that_renews(one, verdict, unknown, add, remov
     assert sorted((t.key, t.effect) for t in action.remove) == sorted(remove)
 
 
+def test_a_cordoned_node_and_one_under_pressure_are_tainted_too() -> None:
+    heard = beats("w1")
+    heard.renewed("w1", 102.0)
+    one = node("w1")
+    one.spec.unschedulable = True
+    one.status.conditions = [Condition(type="Ready", status="True"), Condition(type="DiskPressure", status="True")]
+    (action,) = plan([one], heard, LAB, 102.5).actions
+    assert {(t.key, t.effect) for t in action.add} == {
+        ("node.kubernetes.io/unschedulable", "NoSchedule"),
+        ("node.kubernetes.io/disk-pressure", "NoSchedule"),
+    }
+    calm = applied(one, action)
+    calm.status.conditions = [Condition(type="Ready", status="True"), Condition(type="DiskPressure", status="False")]
+    (action,) = plan([calm], heard, LAB, 102.5).actions
+    assert {t.key for t in action.remove} == {
+        "node.kubernetes.io/unschedulable",
+        "node.kubernetes.io/disk-pressure",
+    }
+
+
 @pytest.mark.parametrize("ready", ["True", "False", ""])
 def test_a_lost_node_gets_unknown_conditions_and_taints(ready: str) -> None:
     heard = beats("w1", "w2")
