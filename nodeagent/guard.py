@@ -87,7 +87,8 @@ class Guard:
         with self._changed:
             self._stopping = True
             self._changed.notify()
-        self._thread.join(timeout=2)
+        if self._thread.is_alive():
+            self._thread.join(timeout=2)
         self._watchdog.close()
 
     # --- questions -----------------------------------------------------------------------------------------------
