@@ -98,7 +98,8 @@ def choose(
     pods = table.used[rows, table.resources[PODS]]
     worth_recording = np.sort(totals)[-RECORDED_NODES:][0] - TIE
     near = np.flatnonzero(totals >= worth_recording)
-    order = sorted(near, key=lambda i: (-round(float(totals[i]), 6), int(pods[i]), table.facts[rows[i]].name))
+    ranks = table.name_ranks[rows[near]]
+    order = near[np.lexsort((ranks, pods[near], -np.round(totals[near], 6)))]
     ratings = tuple(
         Rating(
             table.facts[rows[i]].name,

@@ -86,6 +86,7 @@ class NodeTable:
         self.controllers: dict[str, dict[str, int]] = {}
         """Controller's uid → node → number of its pods there."""
         self._rows: dict[str, int] = {}
+        self._ranks: NDArray[np.intp] | None = None
         self._labels: dict[tuple[str, str], set[int]] = {}
         self._placed: dict[str, tuple[Demand, str]] = {}
         self._by_node: dict[str, dict[str, Demand]] = {}
@@ -128,6 +129,13 @@ class NodeTable:
         """Rows × `taints`."""
         return self._tainted[: len(self)]
 
+    @property
+    def name_ranks(self) -> NDArray[np.intp]:
+        """Each row's place in the order of names: what decides among equals."""
+        if self._ranks is None:
+            self._ranks = np.argsort(np.argsort(np.array([facts.name for facts in self.facts])))
+        return self._ranks
+
     def labelled(self, key: str, value: str) -> Mask:
         """The rows that carry this label."""
         mask = np.zeros(len(self), np.bool_)
@@ -156,6 +164,7 @@ class NodeTable:
             self._reserve(row + 1)
             self.facts.append(facts)
             self._rows[facts.name] = row
+            self._ranks = None
             self._used[row], self._scored[row] = 0, 0
             for demand in self._by_node.get(facts.name, {}).values():
                 self._count(row, demand, 1)
@@ -170,6 +179,7 @@ class NodeTable:
         row = self._rows.pop(name, None)
         if row is None:
             return
+        self._ranks = None
         last = len(self.facts) - 1
         self._unlabel(row)
         if row != last:
