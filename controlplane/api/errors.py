@@ -25,36 +25,6 @@ class Cause:
         return {"reason": self.reason, "message": self.message, "field": self.field}
 
 
-def invalid_value(field: str, value: object, detail: str) -> Cause:
-    """`field: Invalid value: "…": detail`, as upstream's field.Invalid."""
-    shown = f'"{value}"' if isinstance(value, str) else _compact(value)
-    return Cause(field, "FieldValueInvalid", f"Invalid value: {shown}: {detail}")
-
-
-def required(field: str, detail: str = "") -> Cause:
-    return Cause(field, "FieldValueRequired", "Required value" + (f": {detail}" if detail else ""))
-
-
-def not_supported(field: str, value: object, supported: Iterable[str]) -> Cause:
-    words = ", ".join(f'"{s}"' for s in supported)
-    shown = f'"{value}"' if isinstance(value, str) else _compact(value)
-    return Cause(field, "FieldValueNotSupported", f"Unsupported value: {shown}: supported values: {words}")
-
-
-def forbidden_field(field: str, detail: str) -> Cause:
-    return Cause(field, "FieldValueForbidden", f"Forbidden: {detail}")
-
-
-def duplicate(field: str, value: object) -> Cause:
-    shown = f'"{value}"' if isinstance(value, str) else _compact(value)
-    return Cause(field, "FieldValueDuplicate", f"Duplicate value: {shown}")
-
-
-def _compact(value: object) -> str:
-    text = str(value)
-    return text if len(text) <= 200 else text[:200] + "…"
-
-
 class ApiError(Exception):
     """A refusal or a failure with an HTTP code and a Kubernetes reason."""
 

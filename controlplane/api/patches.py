@@ -8,8 +8,10 @@ the object a 422. After RFC 6902, RFC 7386 and `k8s.io/apimachinery/pkg/util/str
 
 from __future__ import annotations
 
-import copy
 from typing import Any, Final
+
+import jsonpatch
+import jsonpointer
 
 from controlplane.api import schema
 from controlplane.api.errors import ApiError
@@ -40,56 +42,37 @@ def json_patch(obj: Any, operations: Any) -> Any:
         raise ApiError.bad_request("a JSON patch is a list of operations")
     copied = 0
     for operation in operations:
-        if type(operation) is not dict or type(operation.get("path")) is not str:
-            raise ApiError.bad_request("a JSON patch's operation needs `op` and `path`")
-        kind, path = operation.get("op"), _pointer(operation["path"])
-        if kind in ("add", "replace", "test") and "value" not in operation:
-            raise ApiError.bad_request(f"a JSON patch's `{kind}` needs a `value`")
-        if kind in ("move", "copy"):
-            source = _pointer(operation.get("from"))
-            value = copy.deepcopy(_find(obj, source))
-            copied += _size(value)
-            if copied > COPY_LIMIT:
-                raise ApiError.too_large("the JSON patch copies too much")
-            if kind == "move":
-                if path[: len(source)] == source and path != source:
-                    raise _unfit(f"can't move {operation['from']} into itself")
-                obj = _remove(obj, source)
-            obj = _add(obj, path, value)
-        elif kind == "add":
-            obj = _add(obj, path, copy.deepcopy(operation["value"]))
-        elif kind == "replace":
-            _find(obj, path)
-            obj = _add(_remove(obj, path), path, copy.deepcopy(operation["value"]))
-        elif kind == "remove":
-            obj = _remove(obj, path)
-        elif kind == "test":
-            _test(obj, path, operation)
-        else:
-            raise ApiError.bad_request(f"unexpected kind of JSON patch operation: {str(kind)[:40]!r}")
+        patch = _checked(operation)
+        try:
+            if operation["op"] in ("copy", "move"):
+                copied += _size(jsonpointer.resolve_pointer(obj, operation["from"]))
+                if copied > COPY_LIMIT:
+                    raise ApiError.too_large("the JSON patch copies too much")
+            obj = patch.apply(obj, in_place=True)
+        except (
+            jsonpatch.JsonPatchConflict,
+            jsonpatch.JsonPatchTestFailed,
+            jsonpointer.JsonPointerException,
+        ) as error:
+            raise _unfit(str(error)[:200]) from None
+        except jsonpatch.InvalidJsonPatch as error:
+            raise ApiError.bad_request(f"bad JSON patch: {str(error)[:200]}") from None
     return obj
 
 
-def _test(obj: Any, path: list[str], operation: Obj) -> None:
+def _checked(operation: Any) -> jsonpatch.JsonPatch:
+    """One operation, right in its form. Raises: ApiError 400."""
+    if type(operation) is not dict:
+        raise ApiError.bad_request("a JSON patch's operation is an object with `op` and `path`")
     try:
-        found = _find(obj, path)
-    except ApiError:
-        found = None
-        if operation["value"] is not None:
-            raise
-    if not _same(found, operation["value"]):
-        raise _unfit(f"testing value {operation['path']} failed: test failed")
-
-
-def _same(one: Any, other: Any) -> bool:
-    """Equality of JSON: true is not 1."""
-    if isinstance(one, bool) or isinstance(other, bool):
-        return one is other
-    if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(_same(one[key], other[key]) for key in one)
-    if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(_same(a, b) for a, b in zip(one, other, strict=True))
-    return bool(one == other)
+        moved = operation.get("op") in ("copy", "move")
+        for key in ("path", "from") if moved else ("path",):
+            jsonpointer.JsonPointer(operation[key])
+        return jsonpatch.JsonPatch([operation])
+    except KeyError as missing:
+        raise ApiError.bad_request(f"bad JSON patch: an operation lacks {missing}") from None
+    except (jsonpatch.InvalidJsonPatch, jsonpointer.JsonPointerException, TypeError) as error:
+        raise ApiError.bad_request(f"bad JSON patch: {str(error)[:200]}") from None
 
 
 def _size(value: Any) -> int:
@@ -98,54 +81,6 @@ def _size(value: Any) -> int:
     if isinstance(value, list):
         return 1 + sum(_size(item) for item in value)
     return len(value) if isinstance(value, str) else 1
-
-
-def _pointer(text: Any) -> list[str]:
-    if type(text) is not str or (text and not text.startswith("/")):
-        raise ApiError.bad_request(f"{str(text)[:100]!r} is not a JSON pointer")
-    return [part.replace("~1", "/").replace("~0", "~") for part in text.split("/")[1:]]
-
-
-def _index(items: list[Any], part: str, upto: int) -> int:
-    if not part.isdecimal() or (len(part) > 1 and part.startswith("0")) or len(part) > 9 or int(part) >= upto:
-        raise _unfit(f"unable to access invalid index {part[:40]}: the list has {len(items)} items")
-    return int(part)
-
-
-def _find(obj: Any, path: list[str]) -> Any:
-    for part in path:
-        if isinstance(obj, dict) and part in obj:
-            obj = obj[part]
-        elif isinstance(obj, list):
-            obj = obj[_index(obj, part, len(obj))]
-        else:
-            raise _unfit(f"missing path: /{'/'.join(path)[:200]}: nothing is at {part[:100]!r}")
-    return obj
-
-
-def _add(obj: Any, path: list[str], value: Any) -> Any:
-    if not path:
-        return value
-    holder, last = _find(obj, path[:-1]), path[-1]
-    if isinstance(holder, dict):
-        holder[last] = value
-    elif isinstance(holder, list):
-        holder.insert(len(holder) if last == "-" else _index(holder, last, len(holder) + 1), value)
-    else:
-        raise _unfit(f"nothing can be added at /{'/'.join(path)[:200]}")
-    return obj
-
-
-def _remove(obj: Any, path: list[str]) -> Any:
-    if not path:
-        return None
-    _find(obj, path)
-    holder, last = _find(obj, path[:-1]), path[-1]
-    if isinstance(holder, dict):
-        del holder[last]
-    else:
-        del holder[_index(holder, last, len(holder))]
-    return obj
 
 
 # --- merge patch ------------------------------------------------------------------------------------------------

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 
 from flask import Flask, Response
 
-from controlplane.api import times
-from controlplane.api.errors import ApiError, Cause, invalid_value
+from controlplane.api import causes, times
+from controlplane.api.errors import ApiError, Cause
 from controlplane.apiserver import codec
 from controlplane.apiserver.registry import Obj, Resource
 from controlplane.apiserver.respond import answer_object
@@ -61,7 +61,7 @@ def _check_lifetime(lifetime_s: int, name: str) -> None:
     elif lifetime_s > LONGEST_S:
         why = "may not specify a duration larger than 2^32 seconds"
     if why:
-        cause = invalid_value("spec.expirationSeconds", lifetime_s, why)
+        cause = causes.invalid("spec.expirationSeconds", lifetime_s, why)
         raise ApiError.invalid("TokenRequest", name, [cause], "authentication.k8s.io")
 
 

@@ -32,10 +32,10 @@ def register(app: Flask, backend: Backend) -> None:
     """Adds the routes."""
 
     def checks(kind: str) -> Response:
-        results = backend.ready() if kind == "readyz" else [("ping", True)]
-        failed = [name for name, good in results if not good]
+        results = backend.problems() if kind == "readyz" else {"ping": ""}
+        failed = [name for name, why in results.items() if why]
         if "verbose" in current_call().query or failed:
-            lines = [f"[{'+' if good else '-'}]{name} {'ok' if good else 'failed'}" for name, good in results]
+            lines = [f"[-]{name} failed: {why}" if why else f"[+]{name} ok" for name, why in results.items()]
             lines.append(f"{kind} check {'failed' if failed else 'passed'}")
             return answer("\n".join(lines).encode() + b"\n", 500 if failed else 200, TEXT)
         return answer(b"ok", 200, TEXT)

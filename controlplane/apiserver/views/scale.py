@@ -10,8 +10,9 @@ from typing import Any
 
 from flask import Flask, Response
 
+from controlplane.api import causes
 from controlplane.api.document import Document
-from controlplane.api.errors import ApiError, invalid_value
+from controlplane.api.errors import ApiError
 from controlplane.apiserver import codec
 from controlplane.apiserver.patching import Patch
 from controlplane.apiserver.registry import Obj, Resource
@@ -76,7 +77,7 @@ def _apply(target: Target, given: Obj, obj: Obj) -> None:
         raise ApiError.bad_request("the name of the object does not match the name on the URL")
     replicas: Any = (given.get("spec") or {}).get("replicas", 0)
     if replicas < 0:
-        cause = invalid_value("spec.replicas", replicas, "must be greater than or equal to 0")
+        cause = causes.invalid("spec.replicas", replicas, "must be greater than or equal to 0")
         raise ApiError.invalid(KIND, target.name, [cause], "autoscaling")
     for field in ("resourceVersion", "uid"):
         if meta.get(field):

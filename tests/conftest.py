@@ -1,4 +1,4 @@
-"""Property tests of this folder judge values, never time: a busy machine is no failure."""
+"""Property tests judge values, never time: a busy machine is no failure."""
 
 from hypothesis import settings
 
