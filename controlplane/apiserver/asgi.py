@@ -112,6 +112,8 @@ class Shell:
                 await watch.serve(self._backend, call, resource, stream)
             if not stream.gone:
                 await stream.finish()
+        except TimeoutError:
+            log.info("kind=stream key=%s action=close reason=nobody reads", call.path)
         finally:
             metrics.watches -= 1
             self._streams.discard(stream)

@@ -109,9 +109,12 @@ class Backend:
             lookup=self.lookup,
         )
 
-    def ready(self) -> list[tuple[str, bool]]:
-        """The checks of /readyz by name."""
-        checks = [("ping", True)]
-        checks += [(f"cache-{kind}", self.halves[kind].cache.ready()) for kind in KINDS_OF_STORE]
-        checks.append(("shutdown", not self.stopping))
+    def problems(self) -> dict[str, str]:
+        """The checks of /readyz, each with what is wrong (nothing: empty)."""
+        checks = {"ping": ""}
+        for kind in KINDS_OF_STORE:
+            half = self.halves[kind]
+            checks[f"cache-{kind}"] = "" if half.cache.ready() else "not loaded yet"
+            checks[f"store-{kind}"] = half.store.health().reason
+        checks["shutdown"] = "the server is stopping" if self.stopping else ""
         return checks

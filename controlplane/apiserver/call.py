@@ -46,8 +46,15 @@ class Call:
         self.started = time.monotonic()
         self.id = str(uuid.uuid4())
         self._query: dict[str, list[str]] | None = None
-        watching = "watch=" in query_string and self.text("watch") in TRUE
-        self.info = requestinfo.parse(method, self.path, watching)
+        self.info = requestinfo.parse(method, self.path, self._watching())
+
+    def _watching(self) -> bool:
+        if "watch=" not in self.query_string:
+            return False
+        try:
+            return self.text("watch") in TRUE
+        except ApiError:
+            return False  # whoever answers reads the query again, and refuses it
 
     @property
     def query(self) -> dict[str, list[str]]:

@@ -57,9 +57,9 @@ def parse(method: str, path: str, watching: bool) -> RequestInfo:
 
 def _verb(method: str, name: str, watching: bool) -> str:
     if method in ("GET", "HEAD"):
-        if watching:
-            return "watch"
-        return "get" if name else "list"
+        if name:
+            return "get"
+        return "watch" if watching else "list"
     if method == "DELETE" and not name:
         return "deletecollection"
     return VERBS.get(method, method.lower())

@@ -11,6 +11,7 @@ Follows apiserver/pkg/registry/generic/registry/store.go (Create, Update) and pk
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -26,8 +27,10 @@ from controlplane.apiserver.render import encode
 from controlplane.store import Claim, ClaimTaken, Key
 
 OBJECT_LIMIT_BYTES = 1536 * 1024
-TRIES = 10
+TRIES = 20
 """So often a change without a named revision is applied anew, and drawn claims are drawn anew."""
+LOCKS = 64
+"""Who lost a race for an object tries again one after another; this many objects at once."""
 
 Part = Literal["main", "status", "raw"]
 """What a change may touch; a raw one is the server's own (binding, finalize) and passes no strategy."""
@@ -60,6 +63,7 @@ class Writes:
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
+        self._losers = [threading.Lock() for _ in range(LOCKS)]
 
     def create(self, call: Call, resource: Resource, namespace: str, obj: Obj) -> Document:
         """Stores a new object.
@@ -95,20 +99,25 @@ class Writes:
 
         Raises: ApiError 404, 409, 413, 422, 503.
         """
-        fresh = False
-        for _ in range(TRIES):
-            old = self.current(target, fresh)
-            if old is None:
-                raise target.not_found()
-            try:
-                return self._attempt(call, target, old, change(old), part)
-            except _Stale:
-                if fresh:
-                    raise target.conflict() from None
-                fresh = True
-            except LostRace:
-                fresh = True
+        try:
+            return self._once(call, target, change, part, fresh=False)
+        except (_Stale, LostRace):
+            pass
+        with self._losers[hash(target.key) % LOCKS]:
+            for _ in range(TRIES):
+                try:
+                    return self._once(call, target, change, part, fresh=True)
+                except _Stale:
+                    break
+                except LostRace:
+                    continue
         raise target.conflict()
+
+    def _once(self, call: Call, target: Target, change: Change, part: Part, fresh: bool) -> Document:
+        old = self.current(target, fresh)
+        if old is None:
+            raise target.not_found()
+        return self._attempt(call, target, old, change(old), part)
 
     def current(self, target: Target, fresh: bool = False) -> Document | None:
         """The object as the cache has it; `fresh`, or what the cache doesn't have: as the store has it."""

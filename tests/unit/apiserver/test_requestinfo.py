@@ -19,6 +19,12 @@ CASES = [
         RequestInfo("get", "/api/v1/namespaces/a", "", "v1", "namespaces", name="a"),
     ),
     (
+        "GET",
+        "/api/v1/nodes/a",
+        True,
+        RequestInfo("get", "/api/v1/nodes/a", "", "v1", "nodes", name="a"),
+    ),
+    (
         "PUT",
         "/api/v1/namespaces/a/finalize",
         False,
