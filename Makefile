@@ -2,17 +2,17 @@
 # bare python3 and installs whatever else is needed. Values reach it through the environment, unexpanded, so that
 # CMD='for i in $(seq 3); do …' arrives as it was typed.
 
-OPTIONS := LAB PROVIDER WORKERS INVENTORY NODE DIR CMD IMAGE NAME ARGS
+OPTIONS := LAB PROVIDER DRIVER WORKERS INVENTORY NODE DIR CMD IMAGE NAME ARGS
 $(foreach option,$(OPTIONS),$(eval export KUBELAB_$(option) = $$(value $(option))))
 lab := PYTHONPATH='$(CURDIR)/ansible' python3 -m lab
 
 .DEFAULT_GOAL := help
-.PHONY: help up provision down status env ssh off on cut heal client push test bench lint lock leaks
+.PHONY: help up provision down status env ssh off on cut heal client push test vm-test bench lint lock leaks
 
 help: ## this menu
 	@$(lab) help
 
-up: ## the lab, from nothing to a running cluster [WORKERS=1..8] [PROVIDER=auto|local|vagrant] [INVENTORY=file]
+up: ## the lab, from nothing to a running cluster [WORKERS=1..8] [PROVIDER=auto|local|vagrant] [DRIVER=kvm|qemu] [INVENTORY=file]
 	@$(lab) up
 provision: ## run site.yml on the standing lab, even if nothing changed
 	@$(lab) provision
@@ -40,6 +40,8 @@ push: ## put an image into the lab's registry: IMAGE=archive.tar, =folder or =na
 
 test: ## everything: checks, unit and integration tests, then a lab of its own for testinfra and end-to-end tests
 	@$(lab) test
+vm-test: ## the Vagrantfile proved with real virtual machines, emulated where there is no KVM: a master and a worker that runs a pod
+	@$(lab) vm-test
 bench: ## measure the standing lab, with the anchors beside the figures
 	@$(lab) bench
 lint: ## formatting, types, import contracts, roles

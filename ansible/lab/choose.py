@@ -37,16 +37,18 @@ def choose(name: str, option: Callable[[str], str], steps: Steps) -> tuple[state
         return wanted, by_name("hosts", wanted.inventory)
     lab = facts.lab(state.table(), name, wanted.slot, wanted.workers)
     off = [node for node in lab.nodes if cgroups.init_of(name, node.name) is None]
+    driver = option("DRIVER")
     needs = preflight.needs(
         state.table(), lab, wanted.provider, new_nodes=len(off), forward_runs=bool(forward.running(name))
     )
-    decision = preflight.decide(preflight.observe(state.table(), lab), needs)
+    decision = preflight.decide(preflight.observe(state.table(), lab, driver), needs)
     if decision.problems:
         raise LabError("nothing was changed, because\n" + "\n".join(f"  - {p}" for p in decision.problems))
     title = {"local": "local machines", "vagrant": "virtual machines"}[decision.provider]
     why = "as it stands" if found else decision.why
     steps.say(f"lab {name}: 1 master and {wanted.workers} workers as {title} ({why})")
-    return state.Record(wanted.slot, wanted.workers, decision.provider), by_name(decision.provider)
+    provider = Vagrant(driver) if decision.provider == "vagrant" else by_name(decision.provider)
+    return state.Record(wanted.slot, wanted.workers, decision.provider), provider
 
 
 def wanted_record(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from lab import artifacts, base, choose, facts, health, leaks, locks, paths, push, state, testing, up
+from lab import artifacts, base, choose, facts, health, leaks, locks, paths, push, state, testing, up, vagrant, vmtest
 from lab.console import Steps
 from lab.facts import Lab
 from lab.provider import Provider
@@ -219,6 +220,20 @@ def list_leaks(name: str, option: Options) -> int:
     return 1 if found else 0
 
 
+def nodes(name: str, option: Options) -> int:
+    """The node table of the lab as it stands or would be made, for the Vagrantfile."""
+    wanted = choose.wanted_record(name, option, state.record(name), state.slots())
+    print(json.dumps(vagrant.document(facts.lab(state.table(), name, wanted.slot, wanted.workers)), indent=1))
+    return 0
+
+
+def vm_test(name: str, option: Options) -> int:
+    """The Vagrantfile, proved."""
+    del name, option
+    steps = Steps()
+    return vmtest.prove(steps, lambda: _up(vmtest.LAB, vmtest.option, steps), lambda: _down(vmtest.LAB, steps))
+
+
 def test(name: str, option: Options) -> int:
     """Everything, with a lab of its own."""
     del name
@@ -263,7 +278,9 @@ COMMANDS: dict[str, Command] = {
     "heal": heal,
     "client": client,
     "push": push_image,
+    "nodes": nodes,
     "test": test,
+    "vm-test": vm_test,
     "bench": bench,
     "lint": lint,
     "lock": lock,

@@ -46,6 +46,7 @@ class Lab:
     slot: int
     nodes: tuple[Node, ...]
     node_range: str
+    management_range: str
     pod_range: str
     service_range: str
     gateway: str
@@ -151,6 +152,7 @@ def lab(facts: Facts, name: str, slot: int, workers: int) -> Lab:
         slot=slot,
         nodes=tuple(table[: workers + 1]),
         node_range=str(nodes_net),
+        management_range=str(_shifted(facts.word("ranges", "management"), slot, bits=8)),
         pod_range=str(pods_net),
         service_range=str(services_net),
         gateway=str(nodes_net[number["gateway"]]),
@@ -167,7 +169,7 @@ def lab(facts: Facts, name: str, slot: int, workers: int) -> Lab:
     )
 
 
-def _shifted(network: str, by: int) -> ipaddress.IPv4Network:
-    """The same network with `by` added to the second part of its address."""
+def _shifted(network: str, by: int, bits: int = 16) -> ipaddress.IPv4Network:
+    """The same network with `by` added to the second part of its address (with 8 bits: to the third)."""
     net = ipaddress.IPv4Network(network)
-    return ipaddress.IPv4Network((int(net.network_address) + (by << 16), net.prefixlen))
+    return ipaddress.IPv4Network((int(net.network_address) + (by << bits), net.prefixlen))

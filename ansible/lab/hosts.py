@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from lab import base, forward, paths
+from lab import base, forward, health, paths
 from lab.console import Steps
 from lab.facts import Lab
 from lab.inventory import Variables
@@ -16,6 +16,7 @@ class Hosts:
     """The provider for an inventory of one's own. What would need a power switch or a cable is left to the person."""
 
     name = "hosts"
+    wants_base = False
 
     def __init__(self, inventory: Path) -> None:
         self.inventory = inventory
@@ -36,6 +37,10 @@ class Hosts:
     def connections(self, lab: Lab) -> dict[str, Variables]:
         del lab
         return {}
+
+    def ready_within_s(self, lab: Lab) -> float:
+        del lab
+        return health.READY_WITHIN_S
 
     def down(self, lab: Lab, steps: Steps) -> None:
         with steps.step("forward to the API"):

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
-from lab import artifacts, cgroups, forward, inventory, machine, network, paths, procs, ssh
+from lab import artifacts, cgroups, forward, health, inventory, machine, network, paths, procs, ssh
 from lab.console import Steps
 from lab.facts import Lab, Node
 from lab.inventory import Variables
@@ -19,6 +19,7 @@ class Local:
     """The provider for hosts without a hypervisor, and the quickest one everywhere."""
 
     name = "local"
+    wants_base = True
 
     def up(self, lab: Lab, base: Path | None, steps: Steps) -> None:
         if base is None:
@@ -42,6 +43,10 @@ class Local:
     def connections(self, lab: Lab) -> dict[str, Variables]:
         config = paths.lab_dir(lab.name) / "ssh" / "config"
         return {n.name: inventory.local_connection(n, config, network.INTERFACE) for n in lab.nodes}
+
+    def ready_within_s(self, lab: Lab) -> float:
+        del lab
+        return health.READY_WITHIN_S
 
     def down(self, lab: Lab, steps: Steps) -> None:
         with steps.step("machines"):

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab import cgroups, kvm, paths, rootfs
+from lab import cgroups, paths, rootfs, vagrant
 from lab.facts import Facts, Lab
 from lab.run import attempt
 
@@ -39,6 +39,7 @@ class Host:
     ports_taken: frozenset[int]
     routes: tuple[str, ...]
     no_vms: str
+    vm_problem: str = ""
 
 
 @dataclass(frozen=True)
@@ -72,8 +73,8 @@ def decide(host: Host, needs: Needs) -> Decision:
     problems = list(_shared(host, needs))
     if provider == "local":
         problems += _local(host, needs)
-    elif host.no_vms:
-        problems.append(f"PROVIDER=vagrant: {host.no_vms}. PROVIDER=local needs no hypervisor")
+    elif host.vm_problem:
+        problems.append(host.vm_problem)
     return Decision(provider, why, tuple(problems))
 
 
@@ -156,7 +157,7 @@ def needs(facts: Facts, lab: Lab, provider: str, *, new_nodes: int, forward_runs
     )
 
 
-def observe(facts: Facts, lab: Lab) -> Host:
+def observe(facts: Facts, lab: Lab, driver: str = "") -> Host:
     """Look at the host, changing nothing."""
     root = os.geteuid() == 0
     return Host(
@@ -174,6 +175,7 @@ def observe(facts: Facts, lab: Lab) -> Host:
         ports_taken=frozenset(p for p in (lab.forward_port,) if _taken(p)),
         routes=_routes(),
         no_vms=no_vms(),
+        vm_problem=vagrant.missing(driver),
     )
 
 
@@ -183,11 +185,7 @@ def no_vms() -> str:
         return "no Vagrantfile here"
     if shutil.which("vagrant") is None:
         return "vagrant is not installed (`apt install vagrant vagrant-libvirt libvirt-daemon-system`)"
-    if reason := kvm.why_not():
-        return reason
-    if shutil.which("virsh") and attempt(["virsh", "-c", "qemu:///system", "version"]).returncode:
-        return "libvirtd does not answer (`systemctl start libvirtd`)"
-    return ""
+    return vagrant.missing("kvm")
 
 
 def _namespaces() -> str:

@@ -15,11 +15,18 @@ class Provider(Protocol):
 
     name: str
 
+    @property
+    def wants_base(self) -> bool:
+        """Whether machines are made from the base image, and so have every package."""
+
     def up(self, lab: Lab, base: Path | None, steps: Steps) -> None:
         """Bring every machine of the lab up and wait until each answers over ssh."""
 
     def connections(self, lab: Lab) -> dict[str, Variables]:
         """How Ansible reaches each machine, by the node's name."""
+
+    def ready_within_s(self, lab: Lab) -> float:
+        """How long it may take until every node is Ready after site.yml, in seconds."""
 
     def down(self, lab: Lab, steps: Steps) -> None:
         """Remove every machine and whatever it left on the host."""

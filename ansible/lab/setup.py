@@ -39,13 +39,27 @@ TEST_PACKAGES = {
     "runc": "runc",
     "/usr/lib/cni/bridge": "containernetworking-plugins",
 }
+# And what virtual machines need.
+VM_PACKAGES = {
+    "vagrant": "vagrant",
+    "/usr/share/vagrant-plugins/plugins.d/vagrant-libvirt.json": "vagrant-libvirt",
+    "libvirtd": "libvirt-daemon-system",
+    "virsh": "libvirt-clients",
+    "dnsmasq": "dnsmasq-base",
+    "qemu-system-x86_64": "qemu-system-x86",
+    "qemu-img": "qemu-utils",
+    "extlinux": "extlinux",
+    "/usr/lib/EXTLINUX/mbr.bin": "extlinux",
+    "sfdisk": "fdisk",
+}
 POLICY = Path("/usr/sbin/policy-rc.d")
 
 
 def missing_packages(programs: Mapping[str, str]) -> list[str]:
     """The Debian packages whose programs aren't here."""
     path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
-    return sorted({package for program, package in programs.items() if shutil.which(program, path=path) is None})
+    there = (program for program in programs if Path(program).is_file() or shutil.which(program, path=path))
+    return sorted({*programs.values()} - {programs[program] for program in there})
 
 
 def python_packages() -> list[str]:

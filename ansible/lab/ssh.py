@@ -36,20 +36,24 @@ def configure(lab: Lab) -> Path:
     return folder / "config"
 
 
-def config_text(lab: Lab, folder: Path) -> str:
-    """The ssh configuration: one block a machine, then what they share."""
+def config_text(lab: Lab, folder: Path, enter: list[str] | None = None, host_keys: str = "yes") -> str:
+    """The ssh configuration: one block a machine, then what they share.
+
+    `enter` is the start of a command in the lab's network (empty where the host is in it), `host_keys` what ssh
+    shall do about the machines' host keys.
+    """
     blocks = [f"Host {node.name}\n  HostName {node.address}\n" for node in lab.nodes]
     names = " ".join(f"{node.name} {node.address}" for node in lab.nodes)
-    enter = " ".join(network.inside(lab.name))
+    enter = network.inside(lab.name) if enter is None else enter
     shared = [
         f"Host {names}",
         "  User root",
         f"  IdentityFile {folder / 'id'}",
         "  IdentitiesOnly yes",
         f"  UserKnownHostsFile {folder / 'known_hosts'}",
-        "  StrictHostKeyChecking yes",
+        f"  StrictHostKeyChecking {host_keys}",
         "  LogLevel ERROR",
-        f"  ProxyCommand {enter} socat - TCP:%h:%p",
+        *([f"  ProxyCommand {' '.join(enter)} socat - TCP:%h:%p"] if enter else []),
     ]
     return "\n".join([*blocks, *shared, ""])
 

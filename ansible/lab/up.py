@@ -27,9 +27,10 @@ class Built:
     base: Path | None
 
 
-def prepare_host(steps: Steps, *, for_tests: bool = False) -> None:
+def prepare_host(steps: Steps, *, for_tests: bool = False, for_vms: bool = False) -> None:
     """Debian packages and the virtual environment."""
-    programs = {**setup.PACKAGES, **(setup.TEST_PACKAGES if for_tests else {})}
+    tests = setup.TEST_PACKAGES if for_tests else {}
+    programs = {**setup.PACKAGES, **tests, **(setup.VM_PACKAGES if for_vms else {})}
     missing = setup.missing_packages(programs) + setup.python_packages()
     if missing:
         with steps.step("Debian packages on the host") as note:
@@ -118,10 +119,11 @@ def provision(lab: Lab, provider: str, inventory_file: Path, steps: Steps, *, al
     log = state.log(lab.name, "site")
     command = [paths.venv_bin("ansible-playbook"), "-i", str(inventory_file), "site.yml"]
     environment = base.ansible_environment()
+    if provider != "hosts":
+        environment["ANSIBLE_SSH_CONTROL_PATH_DIR"] = str(ssh.connections_dir(lab.name))
     if provider == "local":
         # Clones of the base image have the packages already, and no way to any others.
         command.append("--skip-tags=packages")
-        environment["ANSIBLE_SSH_CONTROL_PATH_DIR"] = str(ssh.connections_dir(lab.name))
     if provider == "hosts":
         command += ["-e", f"@{paths.lab_dir(lab.name) / 'extra.json'}"]
     with steps.step("site.yml: software on the machines") as note:
@@ -133,8 +135,8 @@ def provision(lab: Lab, provider: str, inventory_file: Path, steps: Steps, *, al
 def machines(name: str, record: state.Record, provider: Provider, steps: Steps) -> tuple[Lab, Path]:
     """Set-up, builds, machines and inventory: everything below site.yml."""
     lab = facts.lab(state.table(), name, record.slot, record.workers)
-    prepare_host(steps)
-    built = build_all(state.table(), steps, with_base=provider.name == "local")
+    prepare_host(steps, for_vms=provider.name == "vagrant")
+    built = build_all(state.table(), steps, with_base=provider.wants_base)
     state.save(name, record)
     provider.up(lab, built.base, steps)
     return lab, write_inventory(lab, provider, built)
@@ -147,4 +149,4 @@ def finish(lab: Lab, provider: Provider, steps: Steps) -> None:
         return
     push.own_images(lab, provider, steps)
     with steps.step("every node is Ready"):
-        health.wait_ready(lab)
+        health.wait_ready(lab, provider.ready_within_s(lab))

@@ -81,10 +81,8 @@ def test_a_wide_route_is_no_collision() -> None:
 
 
 def test_vagrant_asked_for_where_it_cannot_run_says_why() -> None:
-    decision = decide(GOOD, replace(NEEDS, provider="vagrant"))
-    assert decision.problems == (
-        "PROVIDER=vagrant: the processor offers no virtualisation. PROVIDER=local needs no hypervisor",
-    )
+    decision = decide(replace(GOOD, vm_problem="PROVIDER=vagrant: no"), replace(NEEDS, provider="vagrant"))
+    assert decision.problems == ("PROVIDER=vagrant: no",)
 
 
 def test_an_unknown_provider_is_refused() -> None:
