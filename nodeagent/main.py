@@ -9,7 +9,6 @@ runtime was listed; the API may be away then.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import signal
 import ssl
@@ -35,6 +34,7 @@ from nodeagent.freshness import Freshness
 from nodeagent.guard import Callbacks, Guard, GuardConfig
 from nodeagent.images import ImageManager
 from nodeagent.lease import LeaseKeeper
+from nodeagent.loop import EventLoop
 from nodeagent.mounts import PodFiles
 from nodeagent.node import NodeReporter
 from nodeagent.nodestatus import Facts
@@ -54,25 +54,6 @@ _SETTLE_S = 1.0
 _FIRST_STATUS_WAIT_S = 2.0
 _RELIST_WAIT_S = 5.0
 _STACK_BYTES = 512 * 1024
-
-
-class EventLoop:
-    """One asyncio loop in one thread: the server, the probes, the questions to peers."""
-
-    def __init__(self) -> None:
-        self.loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self.loop.run_forever, name="loop", daemon=True)
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def run(self, coroutine: Any, timeout_s: float = 10.0) -> Any:
-        """Run a coroutine on the loop from another thread and wait for it."""
-        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(timeout_s)
-
-    def stop(self) -> None:
-        self.loop.call_soon_threadsafe(self.loop.stop)
-        self._thread.join(timeout=2)
 
 
 class NodeAgent:

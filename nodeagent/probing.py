@@ -38,6 +38,8 @@ async def tcp(host: str, port: int, timeout_s: float) -> Result:
     except OSError as error:
         return Result(False, f"dial tcp {host}:{port}: {_words(error)}")
     writer.close()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
     return Result(True)
 
 
