@@ -91,7 +91,7 @@ def connect(lab: Lab, machine: str) -> None:
 
 
 def hardware_address(lab: str, machine: str) -> str:
-    """A machine keeps its MAC over power cuts, as real ones do: else others send to the old one for up to a minute."""
+    """A machine keeps its MAC over power cuts, as real ones do: else others send to the old one for a minute."""
     digest = hashlib.sha256(f"{lab}/{machine}".encode()).digest()
     return ":".join(["02", *(f"{byte:02x}" for byte in digest[:5])])
 
