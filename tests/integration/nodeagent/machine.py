@@ -43,7 +43,7 @@ cgroup_manager = "cgroupfs"
 """
 
 
-@dataclass(frozen=True)
+@dataclass
 class Machine:
     """A running machine: where its things are and what to pass to the agent."""
 
@@ -109,11 +109,7 @@ def start(root: Path) -> Machine:
     (root / "config.toml").write_text(_CONTAINERD.format(root=root))
     (root / "nerdctl.toml").write_text(_NERDCTL.format(root=root))
     (root / "cni/10-kubelab.conflist").write_text(json.dumps(_cni(root)))
-    with (root / "containerd.log").open("wb") as log:
-        containerd = subprocess.Popen(
-            [*prefix, "containerd", "--config", str(root / "config.toml")], stdout=log, stderr=log
-        )
-    machine = Machine(root, namespace, containerd)
+    machine = Machine(root, namespace, _start_containerd(root, namespace))
     try:
         _wait_for(root / "containerd.sock")
         for name, tree in _image_trees(root).items():
@@ -124,6 +120,24 @@ def start(root: Path) -> Machine:
         stop(machine)
         raise
     return machine
+
+
+def restart_containerd(machine: Machine) -> None:
+    """kill -9, and start it again as systemd would."""
+    machine.containerd.kill()
+    machine.containerd.wait()
+    (machine.root / "containerd.sock").unlink(missing_ok=True)
+    machine.containerd = _start_containerd(machine.root, machine.namespace)
+    _wait_for(machine.root / "containerd.sock")
+
+
+def _start_containerd(root: Path, namespace: str) -> subprocess.Popen[bytes]:
+    with (root / "containerd.log").open("ab") as log:
+        return subprocess.Popen(
+            ["nsenter", f"--net=/run/netns/{namespace}", "containerd", "--config", str(root / "config.toml")],
+            stdout=log,
+            stderr=log,
+        )
 
 
 def stop(machine: Machine) -> None:
