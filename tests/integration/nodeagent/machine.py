@@ -77,7 +77,7 @@ def find_nerdctl() -> Path:
     found = shutil.which("nerdctl")
     cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "kubelab"
     candidates = [Path(found)] if found else []
-    candidates += sorted(p for p in cache.rglob("nerdctl") if p.is_file() and os.access(p, os.X_OK))
+    candidates += sorted(p for p in cache.glob("nerdctl-*/nerdctl") if p.is_file() and os.access(p, os.X_OK))
     if not candidates:
         raise FileNotFoundError(f"nerdctl is neither on the PATH nor below {cache}: `make up` builds it")
     return candidates[0]

@@ -49,7 +49,7 @@ def test_containers_of_a_pod_share_what_they_must(node: Node) -> None:
     ]
     node.create("pair", *both, volumes=volumes, hostname="together", shareProcessNamespace=True)
     node.wait_running("pair")
-    look = ("sh", "-c", "hostname; cd /proc/self/ns; readlink net ipc uts pid")
+    look = ("sh", "-c", "hostname; for n in net ipc uts pid; do readlink /proc/self/ns/$n; done")
     seen = node.exec("pair", "a", *look)
     assert seen.startswith("together\nnet:")
     assert node.exec("pair", "b", *look) == seen
