@@ -16,6 +16,7 @@ from pathlib import Path
 
 from lab import procs
 from lab.facts import Node
+from lab.run import LabError
 
 ROOT = Path("/sys/fs/cgroup")
 PIDS_MAX = 8192
@@ -88,12 +89,21 @@ def join(groups: list[Path]) -> None:
         (group / "cgroup.procs").write_text(str(os.getpid()))
 
 
-def step_aside() -> None:
-    """On cgroup v2, leave the root of the own delegated group, since only leaves may hold processes."""
-    for own in own_groups():
-        leaf = own / "runner"
-        leaf.mkdir(exist_ok=True)
-        (leaf / "cgroup.procs").write_text(str(os.getpid()))
+def divide() -> list[Path]:
+    """In a unit with delegation (cgroup v2): move into a leaf of it; return a fresh group beside it for the machine.
+
+    Only leaves may hold processes where controllers are passed on to children.
+    """
+    unit = own_groups()[0]
+    unit = unit.parent if unit.name == "runner" else unit
+    leaf, machine = unit / "runner", unit / "machine"
+    leaf.mkdir(exist_ok=True)
+    (leaf / "cgroup.procs").write_text(str(os.getpid()))
+    controllers = (unit / "cgroup.controllers").read_text().split()
+    (unit / "cgroup.subtree_control").write_text(" ".join(f"+{name}" for name in controllers))
+    remove_tree(machine)
+    machine.mkdir()
+    return [machine]
 
 
 def pattern(lab: str, node: str | None = None) -> re.Pattern[str]:
@@ -138,5 +148,5 @@ def remove_tree(group: Path, patience_s: float = 3.0) -> None:
                 os.rmdir(folder)
         if group.exists():
             if time.monotonic() > deadline:
-                raise TimeoutError(f"{group}: still has processes")
+                raise LabError(f"control group {group} still has processes")
             time.sleep(0.02)

@@ -117,6 +117,11 @@ def nspawn(lab: Lab, node: Node) -> list[str]:
     return [*args, "--boot"] if cgroups.is_v2() else [*args, "--", f"/{INIT_PATH}"]
 
 
+def console(lab: str, node: str) -> Path:
+    """Where the machine's console output goes."""
+    return paths.node_dir(lab, node) / "console.log"
+
+
 def is_on(lab: str, node: str) -> bool:
     return cgroups.init_of(lab, node) is not None
 
@@ -127,7 +132,7 @@ def boot(lab: Lab, node: Node) -> None:
     command = [sys.executable, "-m", "lab.runner", lab.name, node.name]
     if cgroups.is_v2() and cgroups.with_systemd():
         command = [*_systemd_run(lab, node), *command]
-    with (folder / "console.log").open("ab") as log:
+    with console(lab.name, node.name).open("ab") as log:
         process = subprocess.Popen(  # noqa: S603  (argument list of our own making)
             command,
             stdin=subprocess.DEVNULL,
@@ -150,6 +155,7 @@ def _systemd_run(lab: Lab, node: Node) -> list[str]:
         f"MemoryMax={node.memory_bytes}",
         f"CPUQuota={node.cpu_milli // 10}%",
         f"TasksMax={cgroups.PIDS_MAX}",
+        *(f"Standard{stream}=append:{console(lab.name, node.name)}" for stream in ("Output", "Error")),
     ]
     environment = [f"PYTHONPATH={paths.ANSIBLE}", "SYSTEMD_NSPAWN_API_VFS_WRITABLE=network"]
     args = ["systemd-run", "--quiet", "--collect", f"--unit={unit}", *(f"--property={p}" for p in properties)]

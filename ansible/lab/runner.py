@@ -19,11 +19,9 @@ REBOOT = 133
 def main(lab: Lab, node: Node) -> int:
     """Boot until the machine is off; return nspawn's last exit code."""
     unit = cgroups.is_v2() and cgroups.with_systemd()
-    if unit:
-        cgroups.step_aside()
     while True:
         network.connect(lab, node.name)
-        groups = [] if unit else cgroups.make(f"{lab.name}-{node.name}", node)
+        groups = cgroups.divide() if unit else cgroups.make(f"{lab.name}-{node.name}", node)
         print(f"{time.strftime('%F %T')} boot {lab.name}-{node.name}", flush=True)
         code = subprocess.run(  # noqa: S603  (argument list of our own making)
             machine.nspawn(lab, node),

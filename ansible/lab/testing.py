@@ -6,6 +6,7 @@ that fails doesn't hide the next one; the last lines are a table of the slowest 
 
 from __future__ import annotations
 
+import shlex
 import xml.etree.ElementTree as ElementTree  # of files that pytest wrote just now
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -94,7 +95,15 @@ def _pytest(
 ) -> None:
     report = paths.LABS / f"junit-{folders[-1].rsplit('/', 1)[-1]}.xml"
     report.unlink(missing_ok=True)
-    command = [paths.venv_bin("python"), "-m", "pytest", "-q", f"--junitxml={report}", *folders, *arguments.split()]
+    command = [
+        paths.venv_bin("python"),
+        "-m",
+        "pytest",
+        "-q",
+        f"--junitxml={report}",
+        *folders,
+        *shlex.split(arguments),
+    ]
     with steps.step(name) as note:
         code = shown(command, env=environment, cwd=paths.REPO)
         if code:
