@@ -134,10 +134,11 @@ def provision(lab: Lab, provider: str, inventory_file: Path, steps: Steps, *, al
 
 def machines(name: str, record: state.Record, provider: Provider, steps: Steps) -> tuple[Lab, Path]:
     """Set-up, builds, machines and inventory: everything below site.yml."""
+    # First of all, so that no other lab takes its number meanwhile.
+    state.save(name, record)
     lab = facts.lab(state.table(), name, record.slot, record.workers)
     prepare_host(steps, for_vms=provider.name == "vagrant")
     built = build_all(state.table(), steps, with_base=provider.wants_base)
-    state.save(name, record)
     provider.up(lab, built.base, steps)
     return lab, write_inventory(lab, provider, built)
 
