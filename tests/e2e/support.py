@@ -11,11 +11,12 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 ROOT = Path(__file__).resolve().parents[2]
 V = TypeVar("V")
@@ -114,6 +115,16 @@ class Lab:
             stderr=subprocess.PIPE,
             text=True,
         )
+
+    @contextmanager
+    def background(self, *words: str) -> Iterator[IO[str]]:
+        """kubectl while the block runs (watches, follows); what it prints, to be read line by line."""
+        with self.spawn(*words) as process:
+            assert process.stdout is not None
+            try:
+                yield process.stdout
+            finally:
+                process.kill()
 
     def get(self, *words: str) -> dict[str, Any]:
         answer: dict[str, Any] = json.loads(self.kubectl("get", *words, "-o", "json"))

@@ -44,13 +44,8 @@ def test_run_logs_describe_delete(lab: Lab, namespace: str) -> None:
 def test_logs_follow_streams_lines_as_they_come(lab: Lab, namespace: str) -> None:
     lab.apply(PAIR, namespace)
     lab.kubectl("wait", "pod/pair", "-n", namespace, "--for=condition=Ready", "--timeout=60s")
-    follow = lab.spawn("logs", "-f", "pair", "-c", "talker", "-n", namespace, "--tail=2")
-    try:
-        assert follow.stdout is not None
-        numbers = [int(follow.stdout.readline().split()[1]) for _ in range(6)]
-    finally:
-        follow.kill()
-        follow.wait()
+    with lab.background("logs", "-f", "pair", "-c", "talker", "-n", namespace, "--tail=2") as lines:
+        numbers = [int(lines.readline().split()[1]) for _ in range(6)]
     assert numbers == list(range(numbers[0], numbers[0] + 6))
 
 
@@ -157,27 +152,22 @@ def test_delete_by_label_all_and_at_once(lab: Lab, namespace: str) -> None:
 
 
 def test_watch_shows_every_step_of_a_pod(lab: Lab, namespace: str) -> None:
-    watch = lab.spawn("get", "pods", "-n", namespace, "-w", "--output-watch-events", "-o", "json")
-    try:
+    with lab.background("get", "pods", "-n", namespace, "-w", "--output-watch-events", "-o", "json") as lines:
         lab.kubectl(
             "run", "brief", "-n", namespace, "--image=busybox", "--restart=Never", "--", "sh", "-c", "sleep 1"
         )
         lab.kubectl("wait", "pod/brief", "-n", namespace, "--for=jsonpath={.status.phase}=Succeeded", "--timeout=60s")
         lab.kubectl("delete", "pod", "brief", "-n", namespace)
-        assert watch.stdout is not None
         decoder, text = json.JSONDecoder(), ""
         steps: list[tuple[str, str | None]] = []
         while "DELETED" not in [kind for kind, _ in steps]:
-            text += watch.stdout.readline()
+            text += lines.readline()
             try:
                 event, end = decoder.raw_decode(text.lstrip())
             except ValueError:
                 continue
             text = text.lstrip()[end:]
             steps.append((event["type"], event["object"]["status"].get("phase")))
-    finally:
-        watch.kill()
-        watch.wait()
     phases = list(dict.fromkeys(phase for _, phase in steps))
     assert phases[:3] == ["Pending", "Running", "Succeeded"]
     assert steps[0][0] == "ADDED"
