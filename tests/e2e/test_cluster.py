@@ -45,7 +45,7 @@ def test_the_api_is_a_service_in_the_cluster(lab: Lab, namespace: str) -> None:
         "--filter label=io.kubernetes.container.name=probe",
     ).split()[0]
     ip = service["spec"]["clusterIP"]
-    said = lab.ssh(node, f"nerdctl exec {container} sh -c "nc -w 3 {ip} 443 </dev/null && echo open"")
+    said = lab.ssh(node, f"nerdctl exec {container} sh -c 'nc -w 3 {ip} 443 </dev/null && echo open'")
     assert "open" in said
 
 
