@@ -39,9 +39,13 @@ def cached(kind: str, key: str, build: Callable[[Path], None]) -> tuple[Path, bo
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold an exclusive lock on a file for the time of the block."""
+    """Hold an exclusive lock on a file for the time of the block; says so when it has to wait for another command."""
     with path.open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f"  · waiting for another command that holds {path.name}", flush=True)
+            fcntl.flock(handle, fcntl.LOCK_EX)
         yield
 
 
@@ -60,7 +64,8 @@ def prune(kind: str) -> None:
         notes = paths.cache() / "users" / old.name
         needed = notes.is_dir() and any(Path(n.read_text()).is_dir() for n in notes.iterdir())
         if not needed and str(old) not in mounts:
-            remove(old)
+            for path in (old, notes, old.with_name(f"{old.name}.tar")):
+                remove(path)
 
 
 def remove(path: Path) -> None:

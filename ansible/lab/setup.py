@@ -103,4 +103,5 @@ def venv() -> tuple[Path, bool]:
         lock = paths.REPO / "requirements/host.lock"
         logged([wanted / "bin/pip", "install", "-q", "--no-deps", "--require-hashes", "-r", lock], log)
         (wanted / "complete").touch()
+        artifacts.prune("venv")
     return wanted, True
