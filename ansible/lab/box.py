@@ -34,7 +34,7 @@ LABEL kubelab
   INITRD /boot/{initrd}
   APPEND root=LABEL=kubelab rw console=ttyS0 net.ifnames=0 quiet
 """
-# The first interface is Vagrant's own; the lab's is configured by Vagrant. Neither is waited for.
+# The first interface is Vagrant's own; the second, the lab's, is configured by Vagrant. Neither is waited for.
 _MANAGEMENT = """[Match]
 Name=eth0
 [Link]
@@ -43,6 +43,15 @@ RequiredForOnline=no
 DHCP=ipv4
 LinkLocalAddressing=no
 IPv6AcceptRA=no
+"""
+# A cable that is pulled and put back costs the lab's interface no address and no route.
+_LAB = """[Link]
+RequiredForOnline=no
+[Network]
+LinkLocalAddressing=no
+IPv6AcceptRA=no
+ConfigureWithoutCarrier=yes
+IgnoreCarrierLoss=yes
 """
 # Every machine has host keys of its own, made at its first boot.
 _SSH = """[Service]
@@ -107,6 +116,7 @@ def _configure(root: Path) -> None:
         "etc/initramfs-tools/modules": "virtio_pci\nvirtio_blk\next4\n",
         "etc/fstab": _FSTAB,
         "etc/systemd/network/50-management.network": _MANAGEMENT,
+        "etc/systemd/network/50-vagrant-eth1.network.d/kubelab.conf": _LAB,
         "etc/systemd/system/ssh.service.d/keys.conf": _SSH,
     }
     for name, text in files.items():

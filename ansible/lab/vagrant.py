@@ -55,7 +55,12 @@ class Vagrant:
                 note.append(f"in network namespace {lab.name}")
         log = paths.lab_dir(lab.name) / "log" / "vagrant.log"
         with steps.step(f"vagrant up ({self.driver(lab)})") as note:
-            logged([*self._enter(lab), "vagrant", "up", "--provider=libvirt"], log, env=environment, cwd=paths.REPO)
+            logged(
+                [*self._enter(lab), "vagrant", "up", "--no-tty", "--provider=libvirt"],
+                log,
+                env=environment,
+                cwd=paths.REPO,
+            )
             note.append(f"log: {os.path.relpath(log)}")
         config = ssh.config_text(lab, keys, enter=self.inside(lab), host_keys="accept-new")
         (keys / "config").write_text(config)
