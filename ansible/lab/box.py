@@ -122,6 +122,7 @@ def _configure(root: Path) -> None:
     for name, text in files.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text)
+    (root / "etc/systemd/system/e2scrub_reap.service").symlink_to("/dev/null")
 
 
 def _install_kernel(root: Path) -> None:
