@@ -121,7 +121,7 @@ class ImageManager:
         if policy == "Never":
             message = f"Container image {container.image!r} is not present with pull policy of Never"
             return ImageFailed("ErrImageNeverPull", message, None)
-        pull = self._pulls.get(normal_name(container.image))
+        pull = self._join(pod, container, attempt)
         if pull is None:
             return ImageNeeded()
         if pull.pulling:
@@ -129,6 +129,16 @@ class ImageManager:
         if pull.retry_at <= self._clock.monotonic():
             return ImageNeeded()
         return ImageFailed(*self._failure(container.image, pull), pull.retry_at)
+
+    def _join(self, pod: Pod, container: Container, attempt: int) -> _Pull | None:
+        """The newest pull of the container's image; while it runs the pod waits for it, too."""
+        name = normal_name(container.image)
+        with self._lock:
+            pull = self._pulls.get(name)
+            if pull is not None and pull.pulling:
+                self._waiting.setdefault(name, {})[pod.uid] = pod
+                self._fresh.add((pod.uid, container.name, attempt))
+            return pull
 
     def _failure(self, image: str, pull: _Pull) -> tuple[str, str]:
         again = f" (next try at {pull.next_try:%H:%M:%S} UTC)" if pull.next_try else ""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import queue
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -83,6 +85,19 @@ def test_an_impossible_name_is_never_asked_for(rig: Rig) -> None:
     state = rig.state(pod_with("Always", "--privileged"))
     assert isinstance(state, ImageFailed)
     assert state.reason == "InvalidImageName"
+
+
+def test_who_finds_a_pull_under_way_is_woken_by_its_end(rig: Rig) -> None:
+    first = pod_with("Always")
+    second = replace(first, uid="second")
+    woken: queue.Queue[str] = queue.Queue()
+    images = ImageManager(rig.runtime, rig.clock, rig.tell, woken.put)
+    images.request(first, first.spec.containers[0], 0)
+    assert isinstance(images.state(second, second.spec.containers[0], 0), ImagePulling)
+    rig.runtime.go.set()
+    assert {woken.get(timeout=5), woken.get(timeout=5)} == {first.uid, second.uid}
+    assert images.state(second, second.spec.containers[0], 0) == ImageReady()
+    images.stop()
 
 
 def test_a_pull_under_way_is_joined(rig: Rig) -> None:
