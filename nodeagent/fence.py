@@ -39,10 +39,19 @@ Instant = float
 
 @dataclass(frozen=True)
 class Peers:
-    """The other workers: those that were Ready in the last node list, and whether there are others at all."""
+    """The other workers: those that were Ready in the last node list, and whether there are others at all.
+
+    `known` is false as long as no node list has been seen: nobody can be asked then, and silence is silence.
+    """
 
     ready: frozenset[str] = frozenset()
     any_other_worker: bool = False
+    known: bool = True
+
+    @property
+    def may_lose_pods(self) -> bool:
+        """Whether another worker may be given this node's pods."""
+        return self.any_other_worker or not self.known
 
 
 @dataclass(frozen=True)
@@ -96,7 +105,8 @@ def step(fence: Fence, peers: Peers, now: Instant) -> tuple[Fence, Verdict]:
     if fence.fenced:
         return fence, Verdict.NORMAL
     if now >= fence.judge_at:
-        if not peers.any_other_worker or all(_agrees(fence, peer, now) for peer in peers.ready):
+        agreed = peers.known and all(_agrees(fence, peer, now) for peer in peers.ready)
+        if agreed or not peers.may_lose_pods:
             ask_at = min(fence.ask_at, now) if peers.ready else float("inf")
             kept = replace(fence, judge_at=fence.judge_at + ASK_EVERY_S, ask_at=ask_at, keeping=True)
             if kept.judge_at <= now:  # the process slept through several verdicts

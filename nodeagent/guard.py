@@ -163,7 +163,7 @@ class Guard:
             if not was_keeping:
                 why = f"{len(peers.ready)} peers lost the API, too" if peers.ready else "no other worker is Ready"
                 event(log, "keep", level=logging.WARNING, reason=f"the API is away, and {why}: the pods run on")
-        elif verdict is Verdict.FENCE:
+        elif verdict is Verdict.FENCE and (self._reached is not None or kill.any_process(self._config.cgroup_parent)):
             age_s = self.last_reached_seconds_ago()
             why = f"no lease renewal for {age_s:.2f}s and not every peer lost the API: this node is cut off"
             done = cutoff.fence(self._config.run_dir, self._config.cgroup_parent, why)
@@ -190,7 +190,7 @@ class Guard:
     def _push(self) -> None:
         """Tell the watchdog the new deadline; it may be away, systemd brings it back."""
         peers = self._callbacks.peers()
-        armed = self._takes_part and peers.any_other_worker
+        armed = self._takes_part and peers.may_lose_pods
         deadline = fence.watchdog_deadline(self._fence) if armed else self._clock.monotonic()
         body = json.dumps({"armed": armed, "deadline": deadline}).encode()
         with contextlib.suppress(OSError):

@@ -76,6 +76,11 @@ def _write(path: Path, text: str) -> bool:
     return True
 
 
+def any_process(parent: str, root: Path = CGROUP_FS) -> bool:
+    """Whether anything runs in the cgroup or below it."""
+    return any(True for top in _hierarchies(root, parent.strip("/")) for _ in _processes(top))
+
+
 def cgroup_exists(path: str, root: Path = CGROUP_FS) -> bool:
     """Whether the cgroup is there in any hierarchy."""
     tree = path.strip("/")

@@ -29,7 +29,6 @@ from nodeagent import host
 from nodeagent.agent import Agent, Parts
 from nodeagent.apply import Tools
 from nodeagent.config import AgentConfig
-from nodeagent.fence import Peers
 from nodeagent.freshness import Freshness
 from nodeagent.guard import Callbacks, Guard, GuardConfig
 from nodeagent.images import ImageManager
@@ -39,6 +38,7 @@ from nodeagent.mounts import PodFiles
 from nodeagent.node import NodeReporter
 from nodeagent.nodestatus import Facts
 from nodeagent.observe import ContainerStore
+from nodeagent.peerlist import PeerList
 from nodeagent.peers import PeerAsker
 from nodeagent.podevents import PodEventRecorder
 from nodeagent.pods import PODS, ApiPod
@@ -51,7 +51,8 @@ log = logging.getLogger(__name__)
 
 _EVENTS_RETRY_S = 0.3
 _SETTLE_S = 1.0
-_FIRST_STATUS_WAIT_S = 2.0
+_AWAY_MAX_S = 10.0
+_NOT_REACHED = "not reached yet"
 _RELIST_WAIT_S = 5.0
 _STACK_BYTES = 512 * 1024
 
@@ -65,7 +66,9 @@ class NodeAgent:
         self.clock = SystemClock()
         self._profile = profile(config.profile)
         self._boot_id = host.boot_id()
-        self._runtime_error = "not reached yet"
+        self._runtime_error = _NOT_REACHED
+        self._away_since: float | None = None
+        self._first_wait_done = False
         self._runtime_version = ""
         self._stopping = threading.Event()
         self.events_loop = EventLoop()
@@ -76,14 +79,17 @@ class NodeAgent:
         self.nodes: Informer[Node] = Informer(self._client, NODES, clock=self.clock)
         selector = f"spec.nodeName={config.node_name}"
         self.pods: Informer[ApiPod] = Informer(self._client, PODS, field_selector=selector, clock=self.clock)
+        self._peer_list = PeerList(Path(config.run_dir) / "peers.json", config.node_name)
         self.guard = self._build_guard()
         lease_client = Client(self._client_config(self._profile.lease_timeout_s))
         self._lease = LeaseKeeper(lease_client, config.node_name, self._profile, self.clock, self.guard.renewed)
-        self.store = ContainerStore(runtime, self.clock, self._enqueue, self._boot_id)
+        self.store = ContainerStore(
+            runtime, self.clock, self._enqueue, self._boot_id, excused=lambda: self.guard.fenced
+        )
         self.images = ImageManager(runtime, self.clock, self.told, self._enqueue)
         self.probes = ProbeManager(self.events_loop.loop, runtime, self.told, self._enqueue)
         self.reporter = NodeReporter(self._client, config, self.clock, self._facts)
-        self.nodes.add_handler(self.reporter.on_node)
+        self.nodes.add_handler(self._on_node)
         self.agent = self._build_agent()
         self._server = AgentServer(self)
 
@@ -101,7 +107,7 @@ class NodeAgent:
         asker = PeerAsker(self.events_loop.loop, peers_context, config.listen_port, self.clock)
         return Guard(
             GuardConfig(self._profile, config.control_plane, Path(config.run_dir), config.cgroup_parent),
-            Callbacks(self._peers, asker.ask, self._relist, self._released),
+            Callbacks(lambda: self._peer_list.peers, asker.ask, self._relist, self._released),
             self.clock,
         )
 
@@ -144,7 +150,6 @@ class NodeAgent:
         self.events_loop.run(self._server.start(config.node_address, config.listen_port, context))
         self.nodes.start()
         self.pods.start()
-        self.wait_listed(_FIRST_STATUS_WAIT_S)
         self.reporter.start()
         self.agent.start()
 
@@ -190,16 +195,24 @@ class NodeAgent:
                 log.exception("events of the runtime")
                 error = str(unexpected)
             if not self._stopping.is_set():
-                event(log, "runtime-away", level=logging.WARNING, error=error)
-                self._runtime_error = error
-                self.reporter.changed()
+                self._away(error)
             self._stopping.wait(_EVENTS_RETRY_S)
+
+    def _away(self, error: str) -> None:
+        """The runtime does not answer; only when that lasts is the node not ready (containerd may be restarting)."""
+        if self._away_since is None:
+            self._away_since = self.clock.monotonic()
+            event(log, "runtime-away", level=logging.WARNING, error=error)
+        lasting = self.clock.monotonic() - self._away_since >= _AWAY_MAX_S
+        if lasting and self._runtime_error in ("", _NOT_REACHED):
+            self._runtime_error = error
+            self.reporter.changed()
 
     def _connected(self) -> None:
         """The runtime answers: what happened before the subscription took hold is listed once more."""
         if not self._runtime_version:
             self._runtime_version = self.runtime.version()
-        self._runtime_error = ""
+        self._runtime_error, self._away_since = "", None
         self.images.changed()
         self.agent.runtime_listed()
         self.reporter.changed()
@@ -215,10 +228,9 @@ class NodeAgent:
 
     # --- the fence -----------------------------------------------------------------------------------------------
 
-    def _peers(self) -> Peers:
-        others = [n for n in self.nodes.items() if not n.control_plane and n.metadata.name != self.config.node_name]
-        ready = frozenset(n.internal_ip for n in others if n.ready and n.internal_ip)
-        return Peers(ready, any_other_worker=bool(others))
+    def _on_node(self, old: Node | None, new: Node | None) -> None:
+        self._peer_list.update(self.nodes.items())
+        self.reporter.on_node(old, new)
 
     def _relist(self) -> bool:
         self.pods.relist()
@@ -232,6 +244,9 @@ class NodeAgent:
 
     def _facts(self) -> Facts:
         images: tuple[Image, ...] = ()
+        if not self._first_wait_done:  # the machine boots: say nothing before the runtime had its time
+            self.agent.wait_listed(_AWAY_MAX_S)
+            self._first_wait_done = True
         if not self._runtime_error:
             images = tuple(self.images.list())
         return Facts(

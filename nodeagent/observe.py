@@ -34,9 +34,18 @@ class Stop:
 class ContainerStore:
     """All containers of pods on this node, by id and by pod."""
 
-    def __init__(self, runtime: Runtime, clock: Clock, on_change: Callable[[str], None], boot_id: str = "") -> None:
+    def __init__(
+        self,
+        runtime: Runtime,
+        clock: Clock,
+        on_change: Callable[[str], None],
+        boot_id: str,
+        excused: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """`excused` says whether containers that end now do so by the fence, not by their own fault."""
         self._runtime = runtime
         self._boot_id = boot_id
+        self._excused = excused
         self._clock = clock
         self._on_change = on_change
         self._lock = threading.RLock()
@@ -123,10 +132,11 @@ class ContainerStore:
             return replace(
                 new, started_at=began, started=started, finished_at=finished_at, ended=ended, oom_killed=oom,
                 ip=old.ip if old else "",
+                blameless=new.boot_id != self._boot_id or self._excused(),
             )  # fmt: skip
         if new.boot_id != self._boot_id:
             # it ran until the machine lost its power: the runtime kept the container, not how it ended
-            return replace(new, state=State.EXITED, exit_code=_UNKNOWN, started=now, ended=now)
+            return replace(new, state=State.EXITED, exit_code=_UNKNOWN, started=now, ended=now, blameless=True)
         return new
 
     # --- events --------------------------------------------------------------------------------------------------
@@ -159,7 +169,10 @@ class ContainerStore:
         elif event.kind is EventKind.OOM:
             new = replace(old, oom_killed=True)
         elif event.kind is EventKind.EXITED:
-            new = replace(old, state=State.EXITED, pid=0, exit_code=event.exit_code, finished_at=at, ended=now)
+            new = replace(
+                old, state=State.EXITED, pid=0, exit_code=event.exit_code, finished_at=at, ended=now,
+                blameless=self._excused(),
+            )  # fmt: skip
         else:
             self.forget(event.id)
             return

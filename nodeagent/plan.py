@@ -301,6 +301,8 @@ def _after_end(pod: Pod, spec: Spec, latest: Container, observed: Observed, now:
     """A container that ran: finished, waiting out its back-off, or due for the next attempt."""
     if not _restarts(pod.spec.restart_policy, latest.exit_code):
         return _Decision(finished=True)
+    if latest.blameless:
+        return _when_image_ready(spec, StartContainer(spec.name, latest.attempt + 1, latest.crashes), observed)
     ended = latest.ended if latest.ended is not None else now
     ran_s = ended - latest.started if latest.started is not None else 0.0
     wait_s = backoff.delay_s(backoff.crashes_at_end(latest.crashes, ran_s))

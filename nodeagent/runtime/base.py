@@ -72,6 +72,8 @@ class Container:
     log_path: str = ""
     exit_code: int | None = None
     oom_killed: bool = False
+    blameless: bool = False
+    """It ended with its machine or by the fence: no crash of its own, so no back-off."""
     error: str = ""
     """Why it couldn't be started; such a container exists only in the agent's memory, with an id of ours."""
     created_at: datetime | None = None

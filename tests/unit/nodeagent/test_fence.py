@@ -69,6 +69,7 @@ def verdict_at(now: float, said: tuple[Said, ...], peers: Peers = BOTH) -> Verdi
         ),
         pytest.param(2.5, (), Peers(frozenset(), False), Verdict.KEEP, id="the only worker never fences"),
         pytest.param(2.5, (), Peers(frozenset(), True), Verdict.KEEP, id="no other worker was Ready: nobody to ask"),
+        pytest.param(2.5, (), Peers(known=False), Verdict.FENCE, id="no node list seen yet"),
         pytest.param(
             2.5, (Said(A, 2.25, 0.01, -1e6),), Peers(frozenset({A}), True), Verdict.KEEP,
             id="a peer that never reached the API contradicts nobody",

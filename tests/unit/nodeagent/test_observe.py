@@ -19,7 +19,8 @@ class Rig:
     def __init__(self) -> None:
         self.clock, self.runtime = FakeClock(), FakeRuntime()
         self.woken: list[str] = []
-        self.store = ContainerStore(self.runtime, self.clock, self.woken.append, "boot")
+        self.is_fenced = False
+        self.store = ContainerStore(self.runtime, self.clock, self.woken.append, "boot", lambda: self.is_fenced)
 
 
 @pytest.fixture
@@ -77,7 +78,16 @@ def test_what_the_power_cut_stopped_counts_as_ended(rig: Rig) -> None:
     rig.runtime.here = {"c-0": make_container(state=State.CREATED, boot_id="an earlier boot")}
     rig.store.resync()
     (seen,) = rig.store.of_pod(UID)
-    assert (seen.state, seen.exit_code, seen.finished_at) == (State.EXITED, 255, None)
+    assert (seen.state, seen.exit_code, seen.finished_at, seen.blameless) == (State.EXITED, 255, None, True)
+
+
+def test_what_ends_while_the_node_is_fenced_is_blameless(rig: Rig) -> None:
+    rig.store.add(make_container("c"))
+    rig.store.add(make_container("d"))
+    rig.store.on_event(EXIT)
+    rig.is_fenced = True
+    rig.store.on_event(replace(EXIT, id="d-0"))
+    assert [c.blameless for c in rig.store.of_pod(UID)] == [False, True]
 
 
 def test_what_never_started_in_this_boot_is_only_created(rig: Rig) -> None:

@@ -89,6 +89,12 @@ CASES = {
         (StartContainer("c", 2, 1),),
         "ContainerCreating",
     ),
+    "ended by the fence or with its machine: again at once, and no crash": (
+        make_pod(),
+        observed(make_sandbox(), replace(SECOND_EXIT, ended=999.0, blameless=True)),
+        (StartContainer("c", 2, 1),),
+        "ContainerCreating",
+    ),
     "Never: ended is finished, the sandbox goes": (
         make_pod(policy="Never"),
         observed(make_sandbox(), FIRST_EXIT),
