@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 SERVICE = "kubernetes"
 SERVER_USER = User("system:apiserver", frozenset({MASTERS}))
-PERIOD_S = 10.0
+PERIOD_S = 2.0
 LABELS = {"component": "apiserver", "provider": "kubernetes"}
 
 

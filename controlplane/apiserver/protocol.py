@@ -1,13 +1,15 @@
-"""uvicorn's HTTP protocol with two additions: the client's certificate, and a bound on header bytes.
+"""uvicorn's HTTP protocol with three additions: the client's certificate, dead peers, a bound on header bytes.
 
 uvicorn doesn't hand the TLS peer to the application, so each connection looks once, after its handshake, and puts
-the peer into the scope's state for all its requests. And uvicorn bounds neither the request line nor the headers, so
-one connection could fill the memory.
+the peer into the scope's state for all its requests. A machine that lost its power never says goodbye, so the kernel
+asks after silent peers, and gives up those that acknowledge nothing. And uvicorn bounds neither the request line nor
+the headers, so one connection could fill the memory.
 """
 
 from __future__ import annotations
 
 import asyncio
+import socket
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -15,6 +17,13 @@ from controlplane.apiserver.identity import from_certificate
 
 STATE_PEER = "peer"
 HEADERS_LIMIT_BYTES = 64 * 1024
+KEEPALIVE = (
+    (socket.TCP_KEEPIDLE, 30),
+    (socket.TCP_KEEPINTVL, 10),
+    (socket.TCP_KEEPCNT, 3),
+    (socket.TCP_USER_TIMEOUT, 30_000),
+)
+"""Seconds of silence, seconds between questions, questions unanswered; milliseconds without an acknowledgement."""
 TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
 
@@ -25,6 +34,7 @@ class PeerProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's own
         super().connection_made(transport)
+        _notice_dead_peers(transport)
         certificate = transport.get_extra_info("peercert")
         peer = from_certificate(certificate) if certificate else None
         self.app_state = {**self.app_state, STATE_PEER: peer}
@@ -52,3 +62,12 @@ class PeerProtocol(HttpToolsProtocol):
         self._header_bytes += size
         if self._header_bytes > HEADERS_LIMIT_BYTES:
             raise ValueError("request headers too large")  # makes the parser give up; uvicorn then answers
+
+
+def _notice_dead_peers(transport: asyncio.Transport) -> None:
+    connection = transport.get_extra_info("socket")
+    if connection is None:
+        return
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in KEEPALIVE:
+        connection.setsockopt(socket.IPPROTO_TCP, option, value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 
@@ -264,3 +265,16 @@ def test_claims_are_exclusive(api: Api) -> None:
     api.refused(422, "Invalid", "POST", "services", taken)
     api.ok("DELETE", "services/a")
     assert api.ok("POST", "services", service("b", clusterIP=ip))["spec"]["clusterIP"] == ip
+
+
+def test_the_basics_come_back(api: Api) -> None:
+    service = "/api/v1/namespaces/default/services/kubernetes"
+    endpoints = "/api/v1/namespaces/default/endpoints/kubernetes"
+    api.ok("DELETE", service)
+    api.ok("PATCH", endpoints, {"subsets": None}, MERGE)
+    end = time.monotonic() + 20
+    while api.call("GET", service).status_code != 200 or "subsets" not in api.ok("GET", endpoints):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    assert api.ok("GET", service)["spec"]["clusterIP"] == "10.96.0.1"
+    assert api.ok("GET", endpoints)["subsets"][0]["addresses"] == [{"ip": "10.77.0.10"}]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -86,7 +89,6 @@ def test_tables_tell_their_columns_once(api: Api) -> None:
         api.ok("POST", "configmaps", config_map("a"))
         api.ok("POST", "configmaps", config_map("b"))
         plain.named(2)
-        import json
 
         events = [json.loads(line) for line in response.iter_lines() if line]
     assert [event["object"]["kind"] for event in events] == ["Table", "Table"]
@@ -130,8 +132,6 @@ def test_sigterm_ends_watches_and_the_process_soon(own_server: RunningServer) ->
 
 def test_many_watches_hold_no_thread(server: RunningServer, api: Api) -> None:
     def threads() -> int:
-        from pathlib import Path
-
         return len(list(Path(f"/proc/{server.pid}/task").iterdir()))
 
     since, before = revision(api), threads()
@@ -142,3 +142,45 @@ def test_many_watches_hold_no_thread(server: RunningServer, api: Api) -> None:
     assert api.ok("GET", "configmaps")["items"] == []
     for response in responses:
         response.close()
+
+
+def test_every_watcher_sees_every_change_once_and_in_order(server: RunningServer, api: Api) -> None:
+    since = revision(api)
+
+    def write(number: int) -> None:
+        own = Api(server.session("admin"), api.namespace)
+        for turn in range(20):
+            own.ok("POST", "configmaps", config_map(f"w{number}-{turn}"))
+
+    writers = [threading.Thread(target=write, args=(number,)) for number in range(4)]
+    with (
+        api.watch("configmaps", resourceVersion=since) as first,
+        api.watch("/api/v1/configmaps", resourceVersion=since) as second,
+    ):
+        for writer in writers:
+            writer.start()
+        seen = [
+            [watch.next()["object"]["metadata"]["resourceVersion"] for _ in range(80)] for watch in (first, second)
+        ]
+        for writer in writers:
+            writer.join()
+    assert seen[0] == seen[1]
+    assert len(set(seen[0])) == 80
+    assert seen[0] == sorted(seen[0], key=int)
+
+
+def test_what_the_store_cant_continue_is_410(own_server: RunningServer) -> None:
+    """As a status for a new watch, as an event for one that runs: the client lists again."""
+    api = Api(own_server.session("admin"), "default")
+    leases = api.path("coordination.k8s.io/leases")
+    lease = {"metadata": {"name": "l"}, "spec": {"holderIdentity": "me", "leaseDurationSeconds": 10}}
+    since = api.ok("POST", leases, lease)["metadata"]["resourceVersion"]
+    with api.watch(leases, resourceVersion=since) as watch:
+        own_server.redis["leases"].kill()
+        own_server.redis["leases"].start()
+        event = watch.next(20)
+        assert (event["type"], event["object"]["kind"]) == ("ERROR", "Status")
+        assert (event["object"]["code"], event["object"]["reason"]) == (410, "Expired")
+        assert watch.ended() == []
+    api.refused(410, "Expired", "GET", leases, params={"watch": "1", "resourceVersion": since})
+    assert int(api.ok("GET", leases)["metadata"]["resourceVersion"]) > int(since)
