@@ -38,13 +38,17 @@ def stop_recording(lab: Lab, nodes: list[str]) -> list[Record]:
     records = []
     for node in nodes:
         lab.ssh(node, f"systemctl stop {_UNIT}", check=False)
-        for line in lab.ssh(node, f"cat {_FILE}").splitlines():
+        for line in filter(None, lab.ssh(node, f"cat {_FILE}").splitlines()):
             event = json.loads(line)
-            if event["Topic"] in ("/tasks/start", "/tasks/exit"):
-                about = json.loads(event["Event"]) if isinstance(event["Event"], str) else event["Event"]
-                if event["Topic"] == "/tasks/exit" and about.get("id", about.get("container_id")) != about.get(
-                    "container_id"
-                ):
-                    continue  # an exec of a probe, not the container
-                records.append(Record(node, about["container_id"], event["Topic"], event["Timestamp"]))
+            if event["Topic"] not in ("/tasks/start", "/tasks/exit"):
+                continue
+            about = json.loads(event["Event"])
+            if about.get("id", about["container_id"]) == about["container_id"]:  # else: an exec of a probe
+                records.append(Record(node, about["container_id"], event["Topic"], _comparable(event["Timestamp"])))
     return records
+
+
+def _comparable(timestamp: str) -> str:
+    """RFC 3339 with all nine digits, which Go leaves out when they are zero."""
+    second, _, fraction = timestamp.removesuffix("Z").partition(".")
+    return f"{second}.{fraction:0<9}"

@@ -36,7 +36,7 @@ def test_namespaces_have_a_service_account_and_the_root_ca(lab: Lab, name: str) 
 def test_the_api_is_a_service_in_the_cluster(lab: Lab, namespace: str) -> None:
     service = lab.get("service", "kubernetes", "-n", "default")
     assert service["spec"]["clusterIP"].endswith(".0.1")
-    lab.kubectl("run", "probe", "-n", namespace, "--image=busybox", "--", "sleep", "600")
+    lab.kubectl("run", "probe", "-n", namespace, "--image=busybox", "--grace-period=1", "--", "sleep", "600")
     lab.kubectl("wait", "pod/probe", "-n", namespace, "--for=condition=Ready", "--timeout=60s")
     node = lab.get("pod", "probe", "-n", namespace)["spec"]["nodeName"]
     container = lab.ssh(
