@@ -244,8 +244,8 @@ def _run(pod: Pod, observed: Observed, now: Instant) -> Plan:
     if dead:
         actions.append(RemoveContainers(tuple(c.id for c in dead)))
     actions += [d.action for d in decisions.values() if isinstance(d.action, PullImage)]
-    if starts and not runs_without_sandbox:
-        if sandbox is None:
+    if not runs_without_sandbox:
+        if sandbox is None and any(d.needs_sandbox for d in decisions.values()):
             actions.append(CreateSandbox(max((c.attempt + 1 for c in sandboxes), default=0)))
         actions += [d.action for d in starts if d.action]
     waiting = {name: d.waiting for name, d in decisions.items() if d.waiting}
@@ -258,6 +258,8 @@ class _Decision:
     waiting: Waiting | None = None
     wake_at: Instant | None = None
     finished: bool = False
+    needs_sandbox: bool = False
+    """It starts now, or as soon as its image is here: the sandbox is made while the image is pulled."""
 
 
 def _decide(
@@ -332,11 +334,11 @@ def _restarts(policy: str, exit_code: int | None) -> bool:
 def _when_image_ready(spec: Spec, start: StartContainer, observed: Observed) -> _Decision:
     image = observed.images.get(spec.name, ImageNeeded())
     if isinstance(image, ImageReady):
-        return _Decision(action=start, waiting=CREATING)
+        return _Decision(action=start, waiting=CREATING, needs_sandbox=True)
     if isinstance(image, ImageNeeded):
-        return _Decision(action=PullImage(spec.name), waiting=CREATING)
+        return _Decision(action=PullImage(spec.name), waiting=CREATING, needs_sandbox=True)
     if isinstance(image, ImagePulling):
-        return _Decision(waiting=Waiting("ContainerCreating", image.message))
+        return _Decision(waiting=Waiting("ContainerCreating", image.message), needs_sandbox=True)
     return _Decision(waiting=Waiting(image.reason, image.message), wake_at=image.retry_at)
 
 
