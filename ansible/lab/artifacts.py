@@ -56,6 +56,14 @@ def claim(artifact: Path, user: Path) -> None:
     (notes / paths.digest([], str(user))).write_text(str(user))
 
 
+def claim_instead(artifact: Path, user: Path) -> None:
+    """Note that the lab folder needs this artifact, and no other of its kind any more."""
+    kind = artifact.name.rsplit("-", 1)[0]
+    for notes in (paths.cache() / "users").glob(f"{kind}-????????????"):
+        (notes / paths.digest([], str(user))).unlink(missing_ok=True)
+    claim(artifact, user)
+
+
 def prune(kind: str) -> None:
     """Remove all but the newest of a kind, except those that a lab or a mount uses."""
     mounts = Path("/proc/self/mounts").read_text()

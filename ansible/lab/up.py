@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab import base, build, facts, health, inventory, paths, push, rootfs, setup, ssh, state
+from lab import artifacts, base, build, facts, health, inventory, paths, push, rootfs, setup, ssh, state
 from lab.console import Steps
 from lab.facts import Facts, Lab
 from lab.hosts import Hosts
@@ -83,6 +83,8 @@ def inventory_path(lab: Lab, provider: Provider) -> Path:
 def write_inventory(lab: Lab, provider: Provider, built: Built) -> Path:
     """Write the lab's inventory (for a person's own, only what was built for it) and return its path."""
     folder = paths.lab_dir(lab.name)
+    for artifact in (built.wheelhouse, built.wheel.parent, built.nerdctl.parent):
+        artifacts.claim_instead(artifact, folder)
     made = Artifacts(built.wheelhouse, built.wheel, built.nerdctl, folder)
     connections = provider.connections(lab)
     hosts: dict[str, Variables] = {
