@@ -277,4 +277,5 @@ class Lab:
 def running_lab(directory: Path) -> Iterator[Lab]:
     """An API server with nothing beside it yet."""
     with running_server(directory) as server, ExitStack() as stack:
+        stack.callback(server.kill)  # last of all here; in order it would wait for every kept-alive connection
         yield Lab(server, stack)
