@@ -571,3 +571,17 @@ class Secret(Object):
 
 class ServiceAccount(Object):
     automount_service_account_token: bool | None = None
+
+
+def learn(base: type[msgspec.Struct]) -> None:
+    """Make msgspec learn `base` and every struct derived from it.
+
+    It learns a struct when it first decodes one, and two threads that do so at once crash the process (a segmentation
+    fault in msgspec 0.20). So whoever decodes in threads has its structs learnt when its module is imported.
+    """
+    msgspec.json.Decoder(base)
+    for derived in base.__subclasses__():
+        learn(derived)
+
+
+learn(Api)

@@ -24,7 +24,7 @@ from urllib3.exceptions import HTTPError
 
 from controlplane.api.errors import ApiError
 from controlplane.api.resources import ResourceType
-from controlplane.api.types import Object
+from controlplane.api.types import Object, learn
 
 T = TypeVar("T", bound=Object)
 
@@ -88,6 +88,10 @@ class _ListBody(msgspec.Struct):
 class _WatchLine(msgspec.Struct):
     type: str
     object: msgspec.Raw
+
+
+learn(_ListBody)
+learn(_WatchLine)
 
 
 class _KeepAliveAdapter(HTTPAdapter):
