@@ -10,6 +10,8 @@ Built and started by `main.py`. Follows pkg/kubelet/pod_workers.go and pkg/kubel
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import logging
 import threading
 from collections.abc import Callable
@@ -35,6 +37,7 @@ _PASSES_MAX = 6
 _NOT_NOW_S = 0.25
 _FROZEN_S = 5.0
 _RESYNC_S = 60.0
+_RUNTIME_RESYNC_TURNS = 5
 
 
 @dataclass(frozen=True)
@@ -108,7 +111,12 @@ class Agent:
         self._parts.pods.synced()
         self._listed.wait()
         self.enqueue_all()
-        while not self._stopping.wait(_RESYNC_S):
+        for turn in itertools.count(1):
+            if self._stopping.wait(_RESYNC_S):
+                return
+            if turn % _RUNTIME_RESYNC_TURNS == 0:
+                with contextlib.suppress(RuntimeFailure):  # it is away; everything is listed when it is back
+                    self._store.resync()
             self.enqueue_all()
 
     # --- one pod -------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ runtime was listed; the API may be away then.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import signal
 import ssl
@@ -69,6 +70,7 @@ class NodeAgent:
         self._runtime_error = _NOT_REACHED
         self._away_since: float | None = None
         self._first_wait_done = False
+        self._images_shown: tuple[Image, ...] = ()
         self._runtime_version = ""
         self._stopping = threading.Event()
         self.events_loop = EventLoop()
@@ -243,12 +245,12 @@ class NodeAgent:
     # --- the node's status ---------------------------------------------------------------------------------------
 
     def _facts(self) -> Facts:
-        images: tuple[Image, ...] = ()
         if not self._first_wait_done:  # the machine boots: say nothing before the runtime had its time
             self.agent.wait_listed(_AWAY_MAX_S)
             self._first_wait_done = True
         if not self._runtime_error:
-            images = tuple(self.images.list())
+            with contextlib.suppress(RuntimeFailure):  # a moment without the runtime: the images are still there
+                self._images_shown = tuple(self.images.list())
         return Facts(
             room=host.room(self.config.memory_bytes, Path(self.config.root_dir)),
             runtime_error=self._runtime_error,
@@ -257,7 +259,7 @@ class NodeAgent:
             machine_id=host.machine_id(),
             kernel_version=host.kernel_version(),
             os_image=host.os_image(),
-            images=images,
+            images=self._images_shown,
         )
 
     # --- what the server asks for ----------------------------------------------------------------------------------

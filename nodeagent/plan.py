@@ -184,7 +184,7 @@ def _tear_down(observed: Observed, now: Instant, grace_s: float | None, deleted:
         actions.append(RemoveContainers(tuple(c.id for c in _sandboxes_last(observed.containers))))
     if observed.has_files or observed.containers:
         actions.append(RemoveFiles())
-    if deleted:
+    if deleted and grace_s != 0:  # with 0 the API was told already, and only finalizers keep the object
         actions.append(FinishDeletion())
     return Plan(tuple(actions), finished=True)
 

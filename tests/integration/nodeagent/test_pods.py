@@ -47,7 +47,10 @@ def test_containers_of_a_pod_share_what_they_must(node: Node) -> None:
         {"name": "scratch", "emptyDir": {}},
         {"name": "memory", "emptyDir": {"medium": "Memory", "sizeLimit": "1Mi"}},
     ]
-    node.create("pair", *both, volumes=volumes, hostname="together", shareProcessNamespace=True)
+    aliases = [{"ip": "10.1.2.3", "hostnames": ["elsewhere"]}]
+    node.create(
+        "pair", *both, volumes=volumes, hostname="together", shareProcessNamespace=True, hostAliases=aliases
+    )  # fmt: skip
     node.wait_running("pair")
     look = ("sh", "-c", "hostname; for n in net ipc uts pid; do readlink /proc/self/ns/$n; done")
     seen = node.exec("pair", "a", *look)
@@ -57,6 +60,7 @@ def test_containers_of_a_pod_share_what_they_must(node: Node) -> None:
     read = ("sh", "-c", "cat /dev/shm/note /scratch/note /memory/note; df -h /memory")
     assert node.exec("pair", "b", *read).startswith("from-a\n" * 3)
     assert "1.0M" in node.exec("pair", "b", *read)
+    assert "10.1.2.3" in node.exec("pair", "b", "grep", "elsewhere", "/etc/hosts")
 
 
 def test_limits_reach_the_cgroups_and_out_of_memory_is_reported(node: Node) -> None:
@@ -125,6 +129,12 @@ def test_what_looks_like_an_option_or_a_shell_word_stays_literal(node: Node) -> 
     node.create("literal", {"name": "c", "command": command, "args": words, "env": env}, restartPolicy="Never")
     node.wait("it ended", lambda: (node.get("literal") or {}).get("status", {}).get("phase") == "Succeeded")
     assert node.logs("literal") == "".join(f"<{w}>\n" for w in [*words, env[0]["value"]])
+
+
+def test_a_terminal_is_there_when_asked_for(node: Node) -> None:
+    node.create("tty", {"name": "c", "command": ["sh", "-c", "tty; exec sleep 1000"], "tty": True})
+    node.wait_running("tty")
+    node.wait("it has said which", lambda: "/dev/pts/" in node.logs("tty"))
 
 
 def test_a_start_that_fails_is_explained(node: Node) -> None:

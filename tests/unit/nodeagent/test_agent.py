@@ -250,7 +250,7 @@ def test_without_a_renewed_lease_nothing_starts_but_a_deletion_goes_on(rig: Rig)
     rig.may_start = False
     assert rig.reconcile() is not None
     assert rig.runtime.here == {}
-    rig.delete(0)
+    rig.delete(1)
     rig.reconcile()
     assert rig.api.deleted == [("web", UID, 0)]
 

@@ -196,6 +196,12 @@ CASES = {
         (RemoveContainers(("c-0", "POD-0")), RemoveFiles(), FinishDeletion()),
         None,
     ),
+    "deleted with grace 0: the API knows already, a finalizer keeps the object": (
+        make_pod(deleted_grace_s=0),
+        observed(has_files=False),
+        (),
+        None,
+    ),
     "deleted before it started": (
         make_pod(deleted_grace_s=5),
         observed(has_files=False),
