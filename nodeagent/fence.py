@@ -6,10 +6,14 @@ workers that were Ready when it last saw the node list. At its deadline, and eve
 pods only if every one of them has answered, and none of them reached the API more than 1.2 s later than it did
 itself. Any other answer, and any silence, means that this node is the one that is cut off.
 
+When the master comes back the workers renew one after the other, and the first to do so contradicts the rest. So the
+first other answer after a unanimous one is taken for the master's return: the deadline starts again at the unanimous
+answer, as all of the master's own timers do when nobody at all has renewed (`docs/decisions/0007`).
+
 What must hold:
 - the deadline counts from the *sending* of the last renewal that succeeded, on this machine's monotonic clock; ages
   are compared with peers, never clocks;
-- an answer counts for half a second from when it was asked for;
+- an answer counts for little more than half a second from when it was asked for;
 - the only worker of a cluster, the master, and a node with the `kubernetes` profile never fence;
 - once fenced, a node stays so until a renewal succeeds.
 A worker that saw no other worker Ready has nobody to ask and keeps its pods: nobody could replace them.
@@ -28,6 +32,7 @@ from controlplane.api.profile import Profile
 
 ASK_EVERY_S = 0.5
 ANSWER_WITHIN_S = 0.5
+ANSWER_COUNTS_S = ANSWER_WITHIN_S + 0.1
 AGE_TOLERANCE_S = 1.2
 LAST_ASK_BEFORE_S = 0.25
 """One more round this long before the deadline: by then every healthy peer has renewed again."""
@@ -81,15 +86,21 @@ class Fence:
     ask_at: Instant
     judge_at: Instant
     answers: Mapping[str, Answer]
+    deadline_s: float
     fenced: bool = False
-    keeping: bool = False
+    kept_at: Instant | None = None
+    """Until when every peer had lost the API for sure, while the node keeps its pods for that reason."""
+
+    @property
+    def keeping(self) -> bool:
+        return self.kept_at is not None
 
 
 def renewed(profile: Profile, sent: Instant) -> Fence:
     """The state after a renewal that was sent at `sent` and succeeded."""
     ask_s = profile.fence_ask_s if profile.fence_ask_s is not None else float("inf")
     deadline_s = profile.fence_deadline_s if profile.fence_deadline_s is not None else float("inf")
-    return Fence(last_sent=sent, ask_at=sent + ask_s, judge_at=sent + deadline_s, answers={})
+    return Fence(last_sent=sent, ask_at=sent + ask_s, judge_at=sent + deadline_s, answers={}, deadline_s=deadline_s)
 
 
 def answered(fence: Fence, peer: str, answer: Answer) -> Fence:
@@ -108,11 +119,14 @@ def step(fence: Fence, peers: Peers, now: Instant) -> tuple[Fence, Verdict]:
         agreed = peers.known and all(_agrees(fence, peer, now) for peer in peers.ready)
         if agreed or not peers.may_lose_pods:
             ask_at = min(fence.ask_at, now) if peers.ready else float("inf")
-            kept = replace(fence, judge_at=fence.judge_at + ASK_EVERY_S, ask_at=ask_at, keeping=True)
+            kept_at = now - ANSWER_COUNTS_S
+            kept = replace(fence, judge_at=fence.judge_at + ASK_EVERY_S, ask_at=ask_at, kept_at=kept_at)
             if kept.judge_at <= now:  # the process slept through several verdicts
                 kept = replace(kept, judge_at=now + ASK_EVERY_S)
             return kept, Verdict.KEEP
-        return replace(fence, fenced=True, keeping=False), Verdict.FENCE
+        if fence.kept_at is not None and now < fence.kept_at + fence.deadline_s:
+            return _since_return(fence, fence.kept_at, now), Verdict.ASK
+        return replace(fence, fenced=True, kept_at=None), Verdict.FENCE
     if now >= fence.ask_at:
         next_ask = fence.ask_at + ASK_EVERY_S
         last = fence.judge_at - LAST_ASK_BEFORE_S
@@ -122,10 +136,22 @@ def step(fence: Fence, peers: Peers, now: Instant) -> tuple[Fence, Verdict]:
     return fence, Verdict.NORMAL
 
 
+def _since_return(fence: Fence, kept_at: Instant, now: Instant) -> Fence:
+    """The master is back for somebody: the deadline counts from when it was surely away for all."""
+    return replace(
+        fence,
+        last_sent=kept_at,
+        judge_at=kept_at + fence.deadline_s,
+        ask_at=now + ASK_EVERY_S,
+        answers={},
+        kept_at=None,
+    )
+
+
 def _agrees(fence: Fence, peer: str, now: Instant) -> bool:
     """Whether the peer's newest answer counts and says that it lost the API when we did."""
     answer = fence.answers.get(peer)
-    if answer is None or now - answer.asked > ANSWER_WITHIN_S + 0.1:
+    if answer is None or now - answer.asked > ANSWER_COUNTS_S:
         return False
     peer_reached = answer.answered - answer.age_s
     return peer_reached - fence.last_sent <= AGE_TOLERANCE_S

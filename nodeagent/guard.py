@@ -156,6 +156,8 @@ class Guard:
 
     def _follow(self, verdict: Verdict, peers: Peers, was_keeping: bool) -> None:
         if verdict is Verdict.ASK:
+            if was_keeping:
+                self._push()  # the deadline may have started again
             for peer in peers.ready:
                 self._callbacks.ask(peer, self.heard)
         elif verdict is Verdict.KEEP:

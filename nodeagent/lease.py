@@ -23,6 +23,8 @@ from controlplane.daemon import event
 log = logging.getLogger(__name__)
 
 NAMESPACE = "kube-node-lease"
+_RETRY = 0.25
+"""A renewal that failed is tried again after this share of the period: the API may be back any moment."""
 
 
 class LeaseKeeper:
@@ -63,7 +65,8 @@ class LeaseKeeper:
                     event(log, "renewed-again", node=self._node_name)
                 self._failing = False
                 self._on_renewed(sent)
-            self._stopping.wait(max(0.0, sent + self._profile.lease_period_s - self._clock.monotonic()))
+            period_s = self._profile.lease_period_s * (_RETRY if self._failing else 1)
+            self._stopping.wait(max(0.0, sent + period_s - self._clock.monotonic()))
 
     def _renew(self, now: datetime) -> None:
         spec = {

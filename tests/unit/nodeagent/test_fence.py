@@ -137,3 +137,40 @@ def test_with_the_kubernetes_profile_nothing_is_ever_due() -> None:
 def test_the_master_takes_no_part() -> None:
     assert fence.may_fence(LAB, control_plane=False)
     assert not fence.may_fence(LAB, control_plane=True)
+
+
+def kept_at_deadline() -> Fence:
+    """The state of a node that keeps its pods at 2.5 s, since both peers lost the API when it did."""
+    state = fence.renewed(LAB, 0.0)
+    for answer in (Said(A, 2.25, 0.01, 0.5), Said(B, 2.25, 0.01, 0.9)):
+        state = answer.give(state)
+    state, verdict = fence.step(state, BOTH, 2.5)
+    assert verdict is Verdict.KEEP
+    return state
+
+
+def test_when_the_master_returns_a_peer_that_was_faster_fences_nobody_at_once() -> None:
+    state = Said(B, 2.95, 0.01, 2.9).give(kept_at_deadline())
+    state, verdict = fence.step(state, BOTH, 3.0)
+    assert verdict is Verdict.ASK
+    assert not state.fenced
+    assert state.judge_at == pytest.approx(2.5 - fence.ANSWER_COUNTS_S + 2.5), (
+        "2.5 s from when all surely had lost it"
+    )
+    assert fence.watchdog_deadline(state) > state.judge_at
+
+
+def test_who_stays_without_the_api_after_its_return_is_cut_off() -> None:
+    state, _ = fence.step(Said(B, 2.95, 0.01, 2.9).give(kept_at_deadline()), BOTH, 3.0)
+    late = state.judge_at
+    for answer in (Said(A, late - 0.2, 0.01, late - 0.5), Said(B, late - 0.2, 0.01, late - 0.5)):
+        state = answer.give(state)
+    state, verdict = fence.step(state, BOTH, late)
+    assert verdict is Verdict.FENCE
+    assert state.fenced
+
+
+def test_a_process_that_slept_past_the_second_deadline_fences_at_once() -> None:
+    state, verdict = fence.step(kept_at_deadline(), BOTH, 9.0)
+    assert verdict is Verdict.FENCE
+    assert state.fenced
