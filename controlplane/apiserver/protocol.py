@@ -1,14 +1,17 @@
-"""uvicorn's HTTP protocol with three additions: the client's certificate, dead peers, a bound on header bytes.
+"""uvicorn's HTTP protocol with four additions: the client's certificate, dead peers, a bound on header bytes, an end.
 
 uvicorn doesn't hand the TLS peer to the application, so each connection looks once, after its handshake, and puts
 the peer into the scope's state for all its requests. A machine that lost its power never says goodbye, so the kernel
 asks after silent peers, and gives up those that acknowledge nothing. And uvicorn bounds neither the request line nor
-the headers, so one connection could fill the memory.
+the headers, so one connection could fill the memory. At the server's end uvicorn closes each connection, and TLS then
+waits until the peer closes its side, too; a client that keeps an idle connection doesn't even look. So a connection
+whose answers have all left is cut without the peer's leave.
 """
 
 from __future__ import annotations
 
 import asyncio
+import select
 import socket
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -16,6 +19,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from controlplane.apiserver.identity import from_certificate
 
 STATE_PEER = "peer"
+END_POLL_S = 0.05
 HEADERS_LIMIT_BYTES = 64 * 1024
 KEEPALIVE = (
     (socket.TCP_KEEPIDLE, 30),
@@ -58,6 +62,20 @@ class PeerProtocol(HttpToolsProtocol):
             self.transport.write(TOO_LARGE)
             self.transport.close()
 
+    def shutdown(self) -> None:
+        """The server ends: closes an idle connection now, a busy one after its response; waits for no peer."""
+        super().shutdown()
+        self.loop.call_later(END_POLL_S, self._end)
+
+    def _end(self) -> None:
+        if self not in self.connections:
+            return
+        answered = self.cycle is None or self.cycle.response_complete or self.transport.is_closing()
+        if answered and _all_sent(self.transport):
+            self.transport.abort()
+        else:
+            self.loop.call_later(END_POLL_S, self._end)
+
     def _count(self, size: int) -> None:
         self._header_bytes += size
         if self._header_bytes > HEADERS_LIMIT_BYTES:
@@ -71,3 +89,15 @@ def _notice_dead_peers(transport: asyncio.Transport) -> None:
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for option, value in KEEPALIVE:
         connection.setsockopt(socket.IPPROTO_TCP, option, value)
+
+
+def _all_sent(transport: asyncio.Transport) -> bool:
+    """Whether the kernel has all that was written, and sends it also after our end.
+
+    The TLS transport doesn't count what waits in the one below it, but nothing waits there while the kernel has room.
+    """
+    if transport.get_write_buffer_size():
+        return False
+    poll = select.poll()
+    poll.register(transport.get_extra_info("socket").fileno(), select.POLLOUT)
+    return any(events & select.POLLOUT for _, events in poll.poll(0))

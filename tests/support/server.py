@@ -119,8 +119,17 @@ class RunningServer:
 
     def terminate(self) -> int:
         """SIGTERM; returns the exit code."""
+        self.send_terminate()
+        return self.wait()
+
+    def send_terminate(self) -> None:
+        """SIGTERM, without waiting."""
         assert self._process is not None
         self._process.send_signal(signal.SIGTERM)
+
+    def wait(self) -> int:
+        """Waits until it has ended; returns the exit code."""
+        assert self._process is not None
         return self._process.wait(timeout=20)
 
     def stop(self) -> None:

@@ -121,15 +121,6 @@ def test_a_leases_revision_is_its_own(server: RunningServer, api: Api) -> None:
         assert watch.named(2) == [("ADDED", "l"), ("MODIFIED", "l")]
 
 
-def test_sigterm_ends_watches_and_the_process_soon(own_server: RunningServer) -> None:
-    api = Api(own_server.session("admin"), "default")
-    with api.watch("configmaps", resourceVersion=revision(api)) as watch:
-        begun = time.monotonic()
-        assert own_server.terminate() == 0
-        assert watch.ended() == []
-    assert time.monotonic() - begun < 10
-
-
 def test_many_watches_hold_no_thread(server: RunningServer, api: Api) -> None:
     def threads() -> int:
         return len(list(Path(f"/proc/{server.pid}/task").iterdir()))
