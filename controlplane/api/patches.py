@@ -144,6 +144,8 @@ def _merge_map(original: Obj, patch: Obj, kind: schema.Type | None) -> Obj:
                 original[key] = _merge_map(original[key], value, _type_of(field))
         elif type(value) is list and type(original.get(key)) is list and _merges(field):
             original[key] = _merge_list(original[key], value, field)
+        elif _directs(value):
+            original.pop(key, None)
         else:
             original[key] = _cleaned(value)
     return original
@@ -253,16 +255,22 @@ def _unique(items: list[Any]) -> list[Any]:
     return result
 
 
+def _directs(value: Any) -> bool:
+    """Whether a value of the patch is a directive about what is there, so that it adds nothing where nothing is."""
+    return type(value) is dict and DIRECTIVE in value
+
+
 def _cleaned(value: Any) -> Any:
-    """A value of the patch as it enters the object: without nulls and directives."""
+    """A value of the patch as it enters the object: without nulls and directives (upstream's `removeDirectives`)."""
     if type(value) is dict:
         return {
             key: _cleaned(item)
             for key, item in value.items()
             if item is not None
+            and not _directs(item)
             and key not in (DIRECTIVE, RETAIN_KEYS)
             and not key.startswith((ELEMENT_ORDER, DELETE_PRIMITIVES))
         }
     if type(value) is list:
-        return [_cleaned(item) for item in value if not (type(item) is dict and item.get(DIRECTIVE) == "delete")]
+        return [_cleaned(item) for item in value if not _directs(item)]
     return value

@@ -54,7 +54,7 @@ class Machine:
     @property
     def nerdctl(self) -> tuple[str, ...]:
         """The command that the adapter runs, entered into the machine."""
-        return (*self._enter(), "env", f"NERDCTL_TOML={self.root}/nerdctl.toml", str(find_nerdctl()))
+        return (*self._enter(), "env", f"NERDCTL_TOML={self.root}/nerdctl.toml", find_nerdctl())
 
     @property
     def cgroup_parent(self) -> str:
@@ -72,15 +72,18 @@ class Machine:
         return subprocess.run((*self.nerdctl, *args), check=True, capture_output=True, text=True).stdout
 
 
-def find_nerdctl() -> Path:
-    """nerdctl 1.7.7: on the PATH or, as `make` builds it, in the user's cache."""
+def find_nerdctl() -> str:
+    """The nerdctl on the PATH, where `make test` puts the one that it built.
+
+    Raises: FileNotFoundError, saying what to do.
+    """
     found = shutil.which("nerdctl")
-    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "kubelab"
-    candidates = [Path(found)] if found else []
-    candidates += sorted(p for p in cache.glob("nerdctl-*/nerdctl") if p.is_file() and os.access(p, os.X_OK))
-    if not candidates:
-        raise FileNotFoundError(f"nerdctl is neither on the PATH nor below {cache}: `make up` builds it")
-    return candidates[0]
+    if found is None:
+        raise FileNotFoundError(
+            "nerdctl is not on the PATH: `make test` builds it and puts it there; for a run by hand put the "
+            "folder of the one that `make up` built there (nerdctl-… in the cache folder of the lab program)"
+        )
+    return found
 
 
 def own_cgroup() -> str:

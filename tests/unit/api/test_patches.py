@@ -132,6 +132,29 @@ A, B, C = ({"name": name, "image": f"{name}:1"} for name in "abc")
             containers(A, B), containers(C, {"$patch": "replace"}), containers(C), id="$patch replace of a list"
         ),
         pytest.param(
+            {"status": {"phase": "Running"}},
+            {"status": {"podIPs": [{"$patch": "replace"}, {"ip": "10.244.1.2"}]}},
+            {"status": {"phase": "Running", "podIPs": [{"ip": "10.244.1.2"}]}},
+            id="$patch replace of a list that is absent",
+        ),
+        pytest.param(
+            {"spec": {}},
+            {"spec": {"containers": [A, {"name": "b", "$patch": "delete"}]}},
+            containers(A),
+            id="$patch delete of an item of a list that is absent",
+        ),
+        pytest.param(
+            {"spec": {}},
+            {
+                "spec": {
+                    "nodeSelector": {"$patch": "delete"},
+                    "securityContext": {"seLinuxOptions": {"$patch": "delete"}},
+                }
+            },
+            {"spec": {"affinity": {}}},
+            id="$patch delete of a map that is absent",
+        ),
+        pytest.param(
             {"spec": {"nodeSelector": {"a": "1", "b": "2"}}},
             {"spec": {"nodeSelector": {"$patch": "replace", "c": "3"}}},
             {"spec": {"nodeSelector": {"c": "3"}}},
