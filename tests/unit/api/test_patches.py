@@ -148,7 +148,7 @@ A, B, C = ({"name": name, "image": f"{name}:1"} for name in "abc")
             {
                 "spec": {
                     "nodeSelector": {"$patch": "delete"},
-                    "securityContext": {"seLinuxOptions": {"$patch": "delete"}},
+                    "affinity": {"podAffinity": {"$patch": "delete"}},
                 }
             },
             {"spec": {"affinity": {}}},
