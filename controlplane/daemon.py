@@ -27,7 +27,7 @@ def load_config(prog: str, struct: type[C], argv: list[str] | None = None) -> C:
     path: Path = parser.parse_args(argv).config
     try:
         return msgspec.toml.decode(path.read_bytes(), type=struct)
-    except (OSError, msgspec.MsgspecError) as error:
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
         sys.stderr.write(f"{prog}: {path}: {error}\n")
         raise SystemExit(2) from None
 

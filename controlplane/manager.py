@@ -14,7 +14,6 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import sys
 import threading
 import time
 from pathlib import Path
@@ -22,7 +21,7 @@ from pathlib import Path
 import msgspec
 
 from controlplane.api.errors import ApiError
-from controlplane.api.profile import Profile, profile
+from controlplane.api.profile import profile
 from controlplane.api.resources import NODES, PODS
 from controlplane.client import Client, ClientConfig, LeaderConfig, LeaderLease, Recorder, SystemClock, Unreachable
 from controlplane.controllers import all_controllers
@@ -46,10 +45,10 @@ EXIT_LOST = 3
 class Manager:
     """One process's life: standing by, leading, ending."""
 
-    def __init__(self, config: ManagerConfig, timings: Profile, pool: Pool) -> None:
+    def __init__(self, config: ManagerConfig) -> None:
         self._config = config
-        self._timings = timings
-        self._pool = pool
+        self._timings = profile(config.profile)
+        self._pool = Pool.parse(config.load_balancer_pool)
         self._clock = SystemClock()
         self._stopping = threading.Event()
         self._running: list[Controller] = []
@@ -181,12 +180,8 @@ def machine_age_s(proc: Path = Path("/proc")) -> float:
 def main(argv: list[str] | None = None) -> None:
     """The command; exits with 2 and one line on a bad configuration."""
     config = load_config(PROG, ManagerConfig, argv)
-    try:
-        manager = Manager(config, profile(config.profile), Pool.parse(config.load_balancer_pool))
-    except ValueError as error:
-        sys.stderr.write(f"{PROG}: {error}\n")
-        raise SystemExit(2) from None
     setup_logging()
+    manager = Manager(config)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: threading.Thread(target=manager.stop, daemon=True).start())
     manager.run()

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
+from controlplane.api.profile import profile
+from controlplane.controllers.addresses import Pool
+
 
 class ManagerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What `kubelab-manager --config FILE` reads."""
@@ -23,3 +26,8 @@ class ManagerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     """A standby takes over when it has seen no renewal for this long."""
     events_kept: int = 10_000
     """The newest events that stay in the API."""
+
+    def __post_init__(self) -> None:
+        """Raises: ValueError that names the key."""
+        profile(self.profile)
+        Pool.parse(self.load_balancer_pool)

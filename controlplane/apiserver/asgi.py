@@ -30,6 +30,7 @@ from controlplane.apiserver.registry import Resource
 from controlplane.apiserver.render import encode
 from controlplane.apiserver.respond import as_api_error
 from controlplane.apiserver.stream import Receive, Send, Stream
+from controlplane.daemon import event
 
 log = logging.getLogger(__name__)
 
@@ -113,7 +114,7 @@ class Shell:
             if not stream.gone:
                 await stream.finish()
         except TimeoutError:
-            log.info("kind=stream key=%s action=close reason=nobody reads", call.path)
+            event(log, "stream-closed", key=call.path, reason="nobody reads")
         finally:
             metrics.watches -= 1
             self._streams.discard(stream)

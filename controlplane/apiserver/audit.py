@@ -15,6 +15,8 @@ from typing import Any
 
 import msgspec
 
+from controlplane.daemon import event
+
 log = logging.getLogger(__name__)
 
 FLUSH_BYTES = 256 * 1024
@@ -61,7 +63,7 @@ class AuditLog:
             self._broken = False
         except OSError as error:
             if not self._broken:
-                log.error("kind=audit action=write path=%s error=%s", self._path, error)
+                event(log, "audit-not-written", level=logging.ERROR, path=self._path, error=error)
             self._broken = True
 
     def _rotate(self) -> None:

@@ -20,6 +20,7 @@ from controlplane.apiserver.identity import MASTERS, User
 from controlplane.apiserver.registry import Obj
 from controlplane.apiserver.services import Services
 from controlplane.apiserver.writes import Target
+from controlplane.daemon import event
 
 log = logging.getLogger(__name__)
 
@@ -53,13 +54,13 @@ class Basics:
             except ApiError as error:
                 self._say(f"not in place: {error.message}")
             except Exception:
-                log.exception("kind=basics action=ensure")
+                log.exception("basics")
                 self._said = "failed"
 
     def _say(self, what: str) -> None:
         """Logs a change of state, not each round."""
         if what != self._said:
-            log.info("kind=basics action=ensure result=%s", what)
+            event(log, "basics", result=what)
         self._said = what
 
     def ensure(self) -> None:

@@ -1,7 +1,7 @@
-"""The API server's configuration file: flat TOML keys, checked at the start.
+"""The API server's configuration file, `/etc/kubelab/apiserver.toml`: flat keys, checked when they are read.
 
-A file that can't be used is one clear line for whoever wrote it (`ConfigError`), never a traceback; `main` turns it
-into exit code 2. Unknown keys are errors, so that a misspelt one isn't silently ignored.
+Unknown keys are errors, so that a misspelt one isn't silently ignored. `controlplane.daemon.load_config` reads it and
+turns what is wrong into one line.
 """
 
 from __future__ import annotations
@@ -11,11 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from controlplane.api.profile import PROFILES
-
-
-class ConfigError(Exception):
-    """What is wrong with the configuration, for a person."""
+from controlplane.api.profile import profile
 
 
 class ServerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -42,6 +38,15 @@ class ServerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     state_dir: str = "/var/lib/kubelab/apiserver"
     kubelet_port: int = 10250
 
+    def __post_init__(self) -> None:
+        """Raises: ValueError that names the key."""
+        profile(self.profile)
+        if not 0 <= self.port < 65536:
+            raise ValueError(f"port: {self.port} is no port")
+        self._check_addresses()
+        self._check_node_ports()
+        self._check_files()
+
     @property
     def services(self) -> IPv4Network:
         return IPv4Network(self.service_cidr)
@@ -59,43 +64,26 @@ class ServerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def read_password(self) -> str:
         return Path(self.redis_password_file).read_text().strip()
 
+    def _check_addresses(self) -> None:
+        for name, kind in (
+            ("advertise_address", IPv4Address),
+            ("service_cidr", IPv4Network),
+            ("pod_cidr", IPv4Network),
+        ):
+            try:
+                kind(getattr(self, name))
+            except ValueError as error:
+                raise ValueError(f"{name}: {error}") from None
 
-def load(path: str) -> ServerConfig:
-    """Reads and checks the file.
-
-    Raises: ConfigError with one line that names the file and the key.
-    """
-    try:
-        config = msgspec.toml.decode(Path(path).read_bytes(), type=ServerConfig)
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}") from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: {error}") from None
-    problem = _problem(config)
-    if problem:
-        raise ConfigError(f"{path}: {problem}")
-    return config
-
-
-def _problem(config: ServerConfig) -> str | None:
-    if config.profile not in PROFILES:
-        return f"profile: {config.profile!r} is none of {', '.join(PROFILES)}"
-    for name, kind in (("advertise_address", IPv4Address), ("service_cidr", IPv4Network), ("pod_cidr", IPv4Network)):
+    def _check_node_ports(self) -> None:
         try:
-            kind(getattr(config, name))
-        except ValueError as error:
-            return f"{name}: {error}"
-    try:
-        ports = config.node_ports
-    except ValueError:
-        ports = range(0)
-    if not ports or ports.start < 1 or ports.stop > 65536:
-        return f"node_port_range: {config.node_port_range!r} is not a range such as 30000-32767"
-    if not 0 <= config.port < 65536:
-        return f"port: {config.port} is no port"
-    files = [name for name in ServerConfig.__struct_fields__ if name.endswith("_file")]
-    for name in files:
-        value = getattr(config, name)
-        if not Path(value).is_file():
-            return f"{name}: {value} is not there"
-    return None
+            ports = self.node_ports
+        except ValueError:
+            ports = range(0)
+        if not ports or ports.start < 1 or ports.stop > 65536:
+            raise ValueError(f"node_port_range: {self.node_port_range!r} is not a range such as 30000-32767")
+
+    def _check_files(self) -> None:
+        for name in self.__struct_fields__:
+            if name.endswith("_file") and not Path(getattr(self, name)).is_file():
+                raise ValueError(f"{name}: {getattr(self, name)} is not there")

@@ -14,6 +14,7 @@ from controlplane.apiserver.authz import can, refusal
 from controlplane.apiserver.call import Call
 from controlplane.apiserver.identity import Peer, User
 from controlplane.apiserver.tokens import InvalidToken, Tokens
+from controlplane.daemon import event
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +32,7 @@ def authenticate(call: Call, peer: Peer | None, tokens: Tokens) -> User:
         try:
             return tokens.authenticate(token.strip())
         except InvalidToken as error:
-            log.info("kind=token action=refused error=%s", error)
+            event(log, "token-refused", error=error)
     raise ApiError.unauthorized()
 
 

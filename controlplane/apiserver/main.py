@@ -6,7 +6,6 @@ waits for them before it serves.
 
 from __future__ import annotations
 
-import argparse
 import logging
 import os
 import sys
@@ -18,15 +17,17 @@ from controlplane.apiserver.asgi import Shell
 from controlplane.apiserver.audit import AuditLog
 from controlplane.apiserver.backend import KINDS_OF_STORE, Backend, Half
 from controlplane.apiserver.basics import Basics
-from controlplane.apiserver.config import ConfigError, ServerConfig, load
+from controlplane.apiserver.config import ServerConfig
 from controlplane.apiserver.registry import Store as StoreKind
 from controlplane.apiserver.resources import ALL
 from controlplane.apiserver.server import Server
 from controlplane.apiserver.services import services_of
+from controlplane.daemon import event, load_config, setup_logging
 from controlplane.store import Store, StoreConfig, WatchCache
 
 log = logging.getLogger(__name__)
 
+PROG = "kubelab-apiserver"
 STORE_POLL_S = 0.05
 SWITCH_INTERVAL_S = 0.001
 """The event loop gets the interpreter back this soon from a writer's thread; the default of 5 ms is felt."""
@@ -34,17 +35,13 @@ SWITCH_INTERVAL_S = 0.001
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs the server until a signal; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="kubelab-apiserver", description="The API server of a kubelab cluster.")
-    parser.add_argument("--config", required=True, help="apiserver.toml")
-    options = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s", stream=sys.stderr)
+    config = load_config(PROG, ServerConfig, arguments)
     try:
-        config = load(options.config)
-        state_dir = Path(config.state_dir)
-        state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except (ConfigError, OSError) as error:
-        print(f"kubelab-apiserver: {error}", file=sys.stderr)
+        Path(config.state_dir).mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        sys.stderr.write(f"{PROG}: {error}\n")
         return 2
+    setup_logging()
     os.umask(0o077)
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     run(config)
@@ -91,7 +88,7 @@ def _wait_for_stores(halves: dict[StoreKind, Half]) -> None:
     while not all(half.cache.ready() for half in halves.values()):
         if not said:
             waiting = [kind for kind, half in halves.items() if not half.cache.ready()]
-            log.info("kind=apiserver action=waiting stores=%s", ",".join(waiting))
+            event(log, "waiting", stores=",".join(waiting))
             said = True
         time.sleep(STORE_POLL_S)
 

@@ -48,7 +48,7 @@ def as_api_error(error: Exception, call: Call | None) -> ApiError:
     if isinstance(error, ApiError):
         return error
     where = f"{call.method} {call.path} id={call.id}" if call else "?"
-    log.error("kind=request key=%s action=failed error=%r", where, error, exc_info=error)
+    log.error("request failed: %s", where, exc_info=error)
     request = f" (request {call.id})" if call else ""
     return ApiError.internal(f"the server failed on this request; its log has the reason{request}")
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import signal
 import socket
 import ssl
@@ -18,6 +17,7 @@ import uvicorn
 from controlplane.apiserver.asgi import Shell
 from controlplane.apiserver.config import ServerConfig
 from controlplane.apiserver.protocol import PeerProtocol
+from controlplane.daemon import event, notify
 
 log = logging.getLogger(__name__)
 
@@ -57,8 +57,8 @@ class Server(uvicorn.Server):
         await super().startup(sockets)
         if self.started:
             host, port = self.servers[0].sockets[0].getsockname()[:2]
-            log.info("kind=apiserver action=serving address=%s:%d", host, port)
-            notify_ready()
+            event(log, "serving", address=f"{host}:{port}")
+            notify("READY=1")
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         """Serves until SIGTERM or SIGINT. (uvicorn's own would raise the signal again, and nothing after it runs.)"""
@@ -68,20 +68,11 @@ class Server(uvicorn.Server):
         await self._serve(sockets)
 
     def _signalled(self, number: signal.Signals) -> None:
-        log.info("kind=apiserver action=stopping signal=%s", number.name)
+        event(log, "stopping", signal=number.name)
+        notify("STOPPING=1")
         self._shell.begin_stop()
         self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._shell.begin_stop()
         await super().shutdown(sockets)
-
-
-def notify_ready() -> None:
-    """Tells systemd (Type=notify) that requests are served; nothing where nobody asked."""
-    address = os.environ.get("NOTIFY_SOCKET", "")
-    if not address:
-        return
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
-        notify.connect("\0" + address[1:] if address.startswith("@") else address)
-        notify.sendall(b"READY=1")

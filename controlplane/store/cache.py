@@ -22,6 +22,7 @@ import redis
 
 from controlplane.api.document import Document
 from controlplane.api.errors import ApiError
+from controlplane.daemon import event
 from controlplane.store.compaction import Compactor
 from controlplane.store.guard import Facts, Frozen
 from controlplane.store.link import Away, Link
@@ -175,7 +176,7 @@ class WatchCache:
             except (Away, redis.ResponseError) as error:
                 self._store.guard.lost(str(error))
             except Exception:
-                log.exception("kind=cache key=%s action=follow", self._store.config.name)
+                log.exception("following the %s store", self._store.config.name)
             finally:
                 if link is not None:
                     link.close()
@@ -208,8 +209,8 @@ class WatchCache:
             raise Away(f"the log ends at {memory.revision}, the store is at {newest}")
         self._store.guard.mark.observe(newest)
         self._publish(memory)
-        took_s = time.monotonic() - began
-        log.info("kind=cache key=%s action=load revision=%d duration_s=%.3f", self._store.config.name, newest, took_s)
+        name = self._store.config.name
+        event(log, "cache-loaded", store=name, revision=newest, duration_s=time.monotonic() - began)
 
     def _publish(self, memory: Memory) -> None:
         reload = self._ready.is_set()

@@ -16,6 +16,7 @@ from typing import Protocol
 
 import redis
 
+from controlplane.daemon import event
 from controlplane.store import scripts
 from controlplane.store.guard import Frozen
 from controlplane.store.history import History
@@ -116,7 +117,7 @@ class Compactor:
             link.close()
         self._cache.forget(compacted)
         dropped = compacted - facts.compacted
-        log.info("kind=store key=%s action=compact revision=%d dropped=%d", self._config.name, compacted, dropped)
+        event(log, "compact", store=self._config.name, revision=compacted, dropped=dropped)
         return dropped
 
     @property
@@ -153,6 +154,6 @@ class Compactor:
             except (Away, Frozen):
                 continue  # the guard has said so
             except (redis.ResponseError, OSError) as error:
-                log.warning("kind=store key=%s action=compact error=%s", self._config.name, error)
+                event(log, "compact-failed", level=logging.WARNING, store=self._config.name, error=error)
             except Exception:
-                log.exception("kind=store key=%s action=compact", self._config.name)
+                log.exception("compacting the %s store", self._config.name)

@@ -20,6 +20,7 @@ from pathlib import Path
 import redis
 
 from controlplane.api.errors import ApiError
+from controlplane.daemon import event
 from controlplane.store import scripts
 from controlplane.store.link import Away, Link
 from controlplane.store.mark import BLOCK, Mark
@@ -101,13 +102,13 @@ class Guard:
     def lost(self, why: str) -> None:
         """Redis could not be reached; until a link is admitted again, `health` says so."""
         if not self._away:
-            log.warning("kind=store key=%s action=away error=%s", self.config.name, why)
+            event(log, "store-away", level=logging.WARNING, store=self.config.name, error=why)
         self._away = why
 
     def freeze(self, why: str) -> None:
         """No more writes until the right store is back."""
         if self._frozen != why:
-            log.error("kind=store key=%s action=frozen error=%s", self.config.name, why)
+            event(log, "store-frozen", level=logging.ERROR, store=self.config.name, error=why)
         self._frozen = why
 
     @property
@@ -155,7 +156,7 @@ class Guard:
             admit = self._judge_durable if self.config.durable else self._continue_leases
             facts = admit(link, facts, seen)
             if self._frozen:
-                log.warning("kind=store key=%s action=thawed revision=%d", self.config.name, facts.revision)
+                event(log, "store-thawed", level=logging.WARNING, store=self.config.name, revision=facts.revision)
                 self._frozen = ""
             return facts
 

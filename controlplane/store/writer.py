@@ -133,7 +133,7 @@ class Writer:
             try:
                 self._commit(batch)
             except Exception:
-                log.exception("kind=store action=commit")
+                log.exception("commit")
                 _answer_all(batch, ApiError.internal("the commit thread failed; the write may have happened"))
             if stop:
                 break

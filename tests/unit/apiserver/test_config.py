@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from controlplane.apiserver.config import ConfigError, load
+from controlplane.apiserver.config import ServerConfig
 from controlplane.apiserver.main import main
+from controlplane.daemon import load_config
 
 FILES = (
     "tls_cert_file", "tls_key_file", "client_ca_file", "kubelet_client_cert_file", "kubelet_client_key_file",
@@ -28,6 +29,10 @@ def write(directory: Path, **changes: object) -> str:
     return str(path)
 
 
+def load(path: str) -> ServerConfig:
+    return load_config("kubelab-apiserver", ServerConfig, ["--config", path])
+
+
 def test_a_good_one(tmp_path: Path) -> None:
     config = load(write(tmp_path))
     assert (config.port, config.profile, config.node_ports) == (6443, "lab", range(30000, 32768))
@@ -39,7 +44,7 @@ def test_a_good_one(tmp_path: Path) -> None:
         ({"prot": 1}, "prot"),
         ({"port": "x"}, "port"),
         ({"port": 70000}, "70000"),
-        ({"profile": "fast"}, "'fast' is none of lab, kubernetes"),
+        ({"profile": "fast"}, "'fast' does not exist; choose one of lab, kubernetes"),
         ({"advertise_address": "master"}, "advertise_address"),
         ({"service_cidr": "10.96.0.1/16"}, "service_cidr"),
         ({"node_port_range": "32767-30000"}, "node_port_range"),
@@ -47,11 +52,29 @@ def test_a_good_one(tmp_path: Path) -> None:
         ({"tls_key_file": "/nowhere/key"}, "tls_key_file: /nowhere/key is not there"),
     ],
 )
-def test_a_bad_one_names_the_key(tmp_path: Path, changes: dict[str, object], words: str) -> None:
-    with pytest.raises(ConfigError, match=words):
-        load(write(tmp_path, **changes))
+def test_a_bad_one_is_one_line_that_names_the_key(
+    tmp_path: Path, changes: dict[str, object], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write(tmp_path, **changes)
+    with pytest.raises(SystemExit) as ended:
+        load(path)
+    assert ended.value.code == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"kubelab-apiserver: {path}: ")
+    assert words in said
+    assert said.count("\n") == 1
 
 
-def test_exit_code_2_and_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--config", str(tmp_path / "none.toml")]) == 2
-    assert capsys.readouterr().err == f"kubelab-apiserver: {tmp_path}/none.toml: No such file or directory\n"
+@pytest.mark.parametrize("content", [None, b'port = "\xff"', b"port = "], ids=["no file", "no UTF-8", "no TOML"])
+def test_a_file_that_is_none(tmp_path: Path, content: bytes | None, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "apiserver.toml"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(SystemExit):
+        load(str(path))
+    assert str(path) in capsys.readouterr().err
+
+
+def test_a_state_folder_that_cant_be(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--config", write(tmp_path, state_dir=str(tmp_path / "file" / "state"))]) == 2
+    assert capsys.readouterr().err.startswith("kubelab-apiserver: ")

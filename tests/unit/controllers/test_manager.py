@@ -21,8 +21,7 @@ def test_the_machine_is_as_old_as_its_process_1(tmp_path: Path) -> None:
     assert machine_age_s(tmp_path) == pytest.approx(100.5)
 
 
-def test_unknown_keys_are_refused() -> None:
-    text = """
+GOOD = """
 server = "https://10.77.0.10:6443"
 ca_file = "ca.crt"
 scheduler_cert_file = "s.crt"
@@ -31,6 +30,20 @@ controller_cert_file = "c.crt"
 controller_key_file = "c.key"
 identity = "master"
 """
-    assert msgspec.toml.decode(text, type=ManagerConfig).profile == "lab"
-    with pytest.raises(msgspec.ValidationError, match="pool"):
-        msgspec.toml.decode(text + 'pool = "x"\n', type=ManagerConfig)
+
+
+def test_a_good_configuration() -> None:
+    assert msgspec.toml.decode(GOOD, type=ManagerConfig).profile == "lab"
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ('pool = "x"', "pool"),
+        ('profile = "fast"', "profile 'fast' does not exist"),
+        ('load_balancer_pool = "10.77.0.9-10.77.0.8"', "not a range from a lower to a higher"),
+    ],
+)
+def test_a_mistake_is_refused(line: str, words: str) -> None:
+    with pytest.raises(msgspec.ValidationError, match=words):
+        msgspec.toml.decode(f"{GOOD}{line}\n", type=ManagerConfig)
