@@ -12,6 +12,7 @@ import contextlib
 import os
 import re
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 from lab import procs
@@ -43,6 +44,21 @@ def own_groups() -> list[Path]:
         if (folder / "cgroup.procs").exists():
             groups.append(folder / path.lstrip("/"))
     return groups
+
+
+def memory_left_mib(groups: Iterable[Path]) -> int | None:
+    """What the groups and those above them leave free of their memory limits (page cache counts as free), if any."""
+    rooms = []
+    for group in {folder for own in groups for folder in (own, *own.parents)}:
+        for limit, usage, cache in (
+            ("memory.max", "memory.current", "inactive_file"),
+            ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+        ):
+            with contextlib.suppress(OSError, ValueError):  # no such file, or "max"
+                most, used = (int((group / name).read_text()) for name in (limit, usage))
+                stat = dict(row.split() for row in (group / "memory.stat").read_text().splitlines())
+                rooms.append((most - used + int(stat.get(cache, "0"))) >> 20)
+    return min(rooms, default=None)
 
 
 def make(name: str, node: Node) -> list[Path]:

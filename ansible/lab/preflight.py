@@ -202,7 +202,9 @@ def _cgroups_writable() -> bool:
 def _memory_mib() -> int:
     """What is available in the host and in the own group (which a container may limit), whichever is less."""
     fields = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())
-    return int(fields["MemAvailable"].split()[0]) >> 10
+    available = int(fields["MemAvailable"].split()[0]) >> 10
+    left = cgroups.memory_left_mib(cgroups.own_groups())
+    return available if left is None else min(available, left)
 
 
 def _free_mib(folder: Path) -> int:
