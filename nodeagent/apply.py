@@ -36,7 +36,7 @@ from nodeagent.plan import (
 from nodeagent.pods import Container as Spec
 from nodeagent.pods import Pod
 from nodeagent.runtime import base
-from nodeagent.runtime.base import Container, ContainerSpec, PodRef, Runtime, RuntimeFailure, SandboxSpec, State
+from nodeagent.runtime.base import Container, ContainerSpec, Dns, PodRef, Runtime, RuntimeFailure, SandboxSpec, State
 
 log = logging.getLogger(__name__)
 
@@ -140,6 +140,7 @@ class Executor:
             labels=self._labels(pod, base.SANDBOX, attempt),
             cgroup_parent=self._cgroup(pod.uid),
             hosts=tuple((h, a.ip) for a in pod.spec.host_aliases or () for h in a.hostnames or ()),
+            dns=cluster_dns(pod, self._tools.config),
         )
         try:
             sandbox = self._tools.runtime.run_sandbox(spec)
@@ -256,3 +257,11 @@ def _spec(pod: Pod, name: str) -> Spec:
     if spec is None:
         raise ValueError(f"{pod.name} has no container {name}")
     return spec
+
+
+def cluster_dns(pod: Pod, config: AgentConfig) -> Dns | None:
+    """Names as the pod wants them; None is the node's own: policy `Default`, or a cluster without a name server."""
+    if not config.cluster_dns or pod.spec.dns_policy == "Default":
+        return None
+    domain = config.cluster_domain
+    return Dns(config.cluster_dns, (f"{pod.namespace}.svc.{domain}", f"svc.{domain}", domain), ("ndots:5",))

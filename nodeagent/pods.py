@@ -75,6 +75,7 @@ class PodSpec(types.PodSpec):
     containers: list[Container] = msgspec.field(default_factory=list)  # type: ignore[assignment]  # a narrower element
     volumes: list[Volume] | None = None
     host_aliases: list[HostAlias] | None = None
+    dns_policy: str = "ClusterFirst"
 
 
 class ApiPod(types.Object):

@@ -90,7 +90,7 @@ def _container_status(pod: Pod, spec: Spec, facts: Facts) -> ContainerStatus:
         last = reported.last_state.terminated
     if latest.running:
         health = facts.health.get(latest.id, Health(True, True))
-        state = ContainerState(running=ContainerStateRunning(_seconds(latest.started_at)))
+        state = ContainerState(running=_running(latest, reported))
         started, ready = health.started, health.started and health.ready
     else:
         ended = _terminated(latest, facts, reported)
@@ -110,6 +110,13 @@ def _container_status(pod: Pod, spec: Spec, facts: Facts) -> ContainerStatus:
         container_id=_id(latest),
         started=started,
     )
+
+
+def _running(container: Container, reported: ContainerStatus | None) -> ContainerStateRunning:
+    """Since when it runs; an agent that was restarted measures it less well than the one that started it said."""
+    if reported is not None and reported.container_id == _id(container) and reported.state.running is not None:
+        return reported.state.running
+    return ContainerStateRunning(_seconds(container.started_at))
 
 
 def _without_container(

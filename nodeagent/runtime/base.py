@@ -111,6 +111,15 @@ class Limits:
 
 
 @dataclass(frozen=True)
+class Dns:
+    """What /etc/resolv.conf says."""
+
+    server: str
+    search: tuple[str, ...]
+    options: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class SandboxSpec:
     """A sandbox to start."""
 
@@ -121,6 +130,8 @@ class SandboxSpec:
     cgroup_parent: str
     hosts: tuple[tuple[str, str], ...] = ()
     """(host name, address) lines for /etc/hosts."""
+    dns: Dns | None = None
+    """None: as the node's own."""
 
 
 @dataclass(frozen=True)

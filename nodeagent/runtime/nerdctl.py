@@ -85,6 +85,10 @@ class Nerdctl:
         options += self._limits(Limits(cpu_shares=2, oom_score_adj=-998))
         for host, address in spec.hosts:
             options += ["--add-host", f"{host}:{address}"]
+        if spec.dns is not None:
+            options += ["--dns", spec.dns.server]
+            options += [word for domain in spec.dns.search for word in ("--dns-search", domain)]
+            options += [word for option in spec.dns.options for word in ("--dns-option", option)]
         container_id = self._run(spec.name, spec.image, spec.labels, spec.cgroup_parent, options, ())
         found = parse.containers(self._call("container", "inspect", container_id))
         if not found or not found[0].running or not found[0].ip:

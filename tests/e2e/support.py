@@ -21,6 +21,9 @@ from typing import IO, Any, TypeVar
 ROOT = Path(__file__).resolve().parents[2]
 V = TypeVar("V")
 
+IDLE = ("sh", "-c", "trap exit TERM; while :; do sleep 1; done")
+"""A command that does nothing and ends when it is told to: PID 1 of a container has no default for TERM."""
+
 WEB = Template("""
 apiVersion: v1
 kind: ReplicationController

@@ -6,7 +6,7 @@ import pytest
 import requests
 
 from controlplane.api import quantity
-from tests.e2e.support import Lab, eventually
+from tests.e2e.support import IDLE, Lab, eventually
 
 
 def test_master_and_workers_are_ready(lab: Lab) -> None:
@@ -36,7 +36,7 @@ def test_namespaces_have_a_service_account_and_the_root_ca(lab: Lab, name: str) 
 def test_the_api_is_a_service_in_the_cluster(lab: Lab, namespace: str) -> None:
     service = lab.get("service", "kubernetes", "-n", "default")
     assert service["spec"]["clusterIP"].endswith(".0.1")
-    lab.kubectl("run", "probe", "-n", namespace, "--image=busybox", "--grace-period=1", "--", "sleep", "600")
+    lab.kubectl("run", "probe", "-n", namespace, "--image=busybox", "--", *IDLE)
     lab.kubectl("wait", "pod/probe", "-n", namespace, "--for=condition=Ready", "--timeout=60s")
     node = lab.get("pod", "probe", "-n", namespace)["spec"]["nodeName"]
     container = lab.ssh(

@@ -45,7 +45,7 @@ def test_every_pod_answers_on_every_published_way(lab: Lab, namespace: str) -> N
         eventually("all pods on each node port", partial(answers_from, lab, f"http://{address}:{node_port}/", pods))
 
     cluster_ip = service["spec"]["clusterIP"]
-    loop = f"for i in $(seq 60); do wget -q -T 2 -O - http://{cluster_ip}/; echo; done"
+    loop = f"for i in $(seq 60); do timeout 5 wget -q -O - http://{cluster_ip}/; echo; done"
     lab.kubectl("run", "asker", "-n", namespace, "--image=busybox", "--restart=Never", "--", "sh", "-c", loop)
     lab.kubectl("wait", "pod/asker", "-n", namespace, "--for=jsonpath={.status.phase}=Succeeded", "--timeout=90s")
     said = lab.kubectl("logs", "asker", "-n", namespace)

@@ -8,12 +8,18 @@ from typing import Any
 import msgspec
 
 from controlplane.api.types import ObjectMeta, PodStatus
+from nodeagent.config import AgentConfig
 from nodeagent.pods import ApiPod, Pod, decode
 from nodeagent.runtime.base import SANDBOX, Container, PodRef, State
 
 WALL = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 UID = "11111111-2222-3333-4444-555555555555"
 REF = PodRef(UID, "default", "web")
+CONFIG = AgentConfig(
+    node_name="worker-1", node_address="10.77.0.11", server="", ca_file="", cert_file="", key_file="",
+    serving_cert_file="", serving_key_file="", cpu_milli=1000, memory_bytes=1024**3, disk_bytes=1024**3,
+    pod_cidr="10.244.1.0/24", cgroup_parent="/no-such-cgroup",
+)  # fmt: skip
 
 
 class FakeClock:

@@ -13,7 +13,6 @@ from controlplane.api.types import ObjectMeta
 from controlplane.client import WorkQueue
 from nodeagent.agent import Agent, Parts, key_of
 from nodeagent.apply import Tools
-from nodeagent.config import AgentConfig
 from nodeagent.freshness import Freshness
 from nodeagent.images import ImageManager
 from nodeagent.mounts import PodFiles
@@ -22,15 +21,10 @@ from nodeagent.plan import Waiting
 from nodeagent.pods import ApiPod, Pod
 from nodeagent.runtime.base import Container, EventKind, Mount, RuntimeEvent
 from nodeagent.status import Health
-from tests.unit.nodeagent.builders import UID, WALL, FakeClock, make_container, make_sandbox
+from tests.unit.nodeagent.builders import CONFIG, UID, WALL, FakeClock, make_container, make_sandbox
 from tests.unit.nodeagent.fakes import FakeApi, FakeInformer, FakeRuntime
 
 KEY = ("default", "web")
-CONFIG = AgentConfig(
-    node_name="worker-1", node_address="10.77.0.11", server="", ca_file="", cert_file="", key_file="",
-    serving_cert_file="", serving_key_file="", cpu_milli=1000, memory_bytes=1024**3, disk_bytes=1024**3,
-    pod_cidr="10.244.1.0/24", cgroup_parent="/no-such-cgroup",
-)  # fmt: skip
 
 
 class Files(PodFiles):

@@ -5,16 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from controlplane.api.types import ResourceRequirements
 from nodeagent import backoff, limits
+from nodeagent.apply import cluster_dns
 from nodeagent.freshness import Freshness
 from nodeagent.images import explain_miss, image_id, normal_name
 from nodeagent.names import container_name
 from nodeagent.runtime.base import Image
 from nodeagent.runtime.nerdctl import valid_image
-from tests.unit.nodeagent.builders import UID, FakeClock, make_pod
+from tests.unit.nodeagent.builders import CONFIG, UID, FakeClock, make_pod
 
 
 @pytest.mark.parametrize(
@@ -138,3 +140,14 @@ def test_the_highest_revision_outlives_the_agent(tmp_path: Path) -> None:
     first.fresh("250")
     first.save()
     assert not Freshness(tmp_path / "revision", FakeClock()).fresh("249")
+
+
+def test_names_are_the_clusters_unless_the_pod_wants_the_nodes() -> None:
+    config = msgspec.structs.replace(CONFIG, cluster_dns="10.96.0.10")
+    found = cluster_dns(make_pod(), config)
+    assert found is not None
+    assert (found.server, found.search[0], found.options) == (
+        "10.96.0.10", "default.svc.cluster.local", ("ndots:5",)
+    )  # fmt: skip
+    assert cluster_dns(make_pod(spec={"dnsPolicy": "Default"}), config) is None
+    assert cluster_dns(make_pod(), CONFIG) is None

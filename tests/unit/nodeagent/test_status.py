@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -125,6 +126,17 @@ def test_what_the_runtime_forgot_is_remembered_from_the_api() -> None:
     told = after(pod, status(pod, make_sandbox(), oom, waiting=BACK_OFF))
     again = status(told, make_sandbox(), replace(oom, oom_killed=False), waiting=BACK_OFF)
     assert again.container_statuses == told.status.container_statuses
+
+
+def test_a_running_container_started_when_the_api_was_told_so() -> None:
+    pod = make_pod()
+    told = after(pod, status(pod, make_sandbox(), make_container()))
+    younger = make_container(started_at=WALL + timedelta(seconds=1))
+    assert status(told, make_sandbox(), younger).container_statuses == told.status.container_statuses
+    again = make_container(attempt=1, started_at=WALL + timedelta(seconds=9))
+    fresh = (status(told, make_sandbox(), again).container_statuses or [])[0].state.running
+    assert fresh is not None
+    assert fresh.started_at == WALL + timedelta(seconds=9)
 
 
 def test_a_container_that_vanished_is_shown_as_unknown() -> None:
