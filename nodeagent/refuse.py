@@ -90,6 +90,8 @@ def _container(container: Spec, path: str) -> Iterator[str]:
             yield from (f"{path}.securityContext.{key}" for key, inner in (value or {}).items() if _asks(inner))
         elif field not in _CONTAINER_HONOURED and _asks(value):
             yield f"{path}.{field}"
+    if _parts(container.get("terminationMessagePath")):
+        yield f"{path}.terminationMessagePath"
     inner: tuple[tuple[str, Callable[[Spec, str], Iterator[str]]], ...] = (
         ("ports", _port),
         ("env", _env),
@@ -110,6 +112,11 @@ def _container(container: Spec, path: str) -> Iterator[str]:
             yield from (f"{path}.resources.{kind}[{name}]" for name in amounts or () if name not in _RESOURCES[kind])
 
 
+def _parts(path: str | None) -> bool:
+    """Whether a path in the container would be read as source, target and options of a mount (upstream forbids `:`)."""
+    return ":" in (path or "")
+
+
 def _port(port: Spec, path: str) -> Iterator[str]:
     if port.get("hostPort"):
         yield f"{path}.hostPort"
@@ -128,6 +135,8 @@ def _env(env: Spec, path: str) -> Iterator[str]:
 
 
 def _mount(mount: Spec, path: str) -> Iterator[str]:
+    if _parts(mount.get("mountPath")):
+        yield f"{path}.mountPath"
     for field, value in mount.items():
         if field in ("name", "mountPath", "readOnly") or not _asks(value):
             continue

@@ -66,6 +66,8 @@ def test_a_pod_with_defaults_is_honoured() -> None:
         (spec({"stdin": True}), f"{C}.stdin"),
         (spec({"ports": [{"containerPort": 80, "hostPort": 80}]}), f"{C}.ports[0].hostPort"),
         (spec({"volumeMounts": [{"name": "v", "subPath": "x"}]}), f"{C}.volumeMounts[0].subPath"),
+        (spec({"volumeMounts": [{"name": "v", "mountPath": "/a:rshared"}]}), f"{C}.volumeMounts[0].mountPath"),
+        (spec({"terminationMessagePath": "/dev/log:rshared"}), f"{C}.terminationMessagePath"),
         (spec({"livenessProbe": {"grpc": {"port": 1}}}), f"{C}.livenessProbe.grpc"),
         (spec({"resources": {"limits": {"nvidia.com/gpu": "1"}}}), f"{C}.resources.limits[nvidia.com/gpu]"),
         (spec({"resources": {"claims": [{"name": "x"}]}}), f"{C}.resources.claims"),
