@@ -113,7 +113,7 @@ def _container(container: Spec, path: str) -> Iterator[str]:
 
 
 def _parts(path: str | None) -> bool:
-    """Whether a path in the container would be read as source, target and options of a mount (upstream forbids `:`)."""
+    """Whether a path would be read as source, target and options of a mount; upstream forbids the colon, too."""
     return ":" in (path or "")
 
 
