@@ -20,12 +20,12 @@ from pathlib import Path
 
 import msgspec
 
+from controlplane.api.addresspool import Pool
 from controlplane.api.errors import ApiError
 from controlplane.api.profile import profile
 from controlplane.api.resources import NODES, PODS
 from controlplane.client import Client, ClientConfig, LeaderConfig, LeaderLease, Recorder, SystemClock, Unreachable
 from controlplane.controllers import all_controllers
-from controlplane.controllers.addresses import Pool
 from controlplane.controllers.environment import Controller, Environment, Informers
 from controlplane.controllers.heartbeats import STORE_WAS_DOWN
 from controlplane.daemon import event, load_config, notify, setup_logging

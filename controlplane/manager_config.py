@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from controlplane.api.addresspool import Pool
 from controlplane.api.profile import profile
-from controlplane.controllers.addresses import Pool
 
 
 class ManagerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

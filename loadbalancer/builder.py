@@ -11,12 +11,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from controlplane.api.types import EndpointSlice, Node, Service
+from controlplane.client.workqueue import Key
 from loadbalancer.conntrack import Frontend, udp_endpoints
 from loadbalancer.routes import node_addresses, wanted_routes
 from loadbalancer.rules import Facts, RuleSet, ServiceRules, assemble, service_rules
 from loadbalancer.services import SERVICE_NAME_LABEL, Backend, ServicePort, service_ports
-
-Key = tuple[str, str]
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,6 @@ they fence. Follows MetalLB's layer 2 mode (internal/layer2/announcer.go).
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping
@@ -20,40 +19,23 @@ from typing import Protocol
 
 import msgspec
 
+from controlplane.api.addresspool import Pool
 from controlplane.api.errors import ApiError
 from controlplane.api.types import Service
 from controlplane.client.clock import Clock
+from controlplane.client.workqueue import Key
 from controlplane.daemon import event
 from loadbalancer.commands import CommandError, Run
 
 log = logging.getLogger(__name__)
 
 ANNOUNCED_BY = "kubelab.io/announced-by"
-Key = tuple[str, str]
 
 FENCE_POLL_S = 0.25
 IDLE_POLL_S = 1.0
 LOOK_EVERY_S = 4.0
 RETRY_S = 0.5
 REPEAT_ANNOUNCEMENT_AFTER_S = (0.2, 0.5, 1.0, 2.0, 4.0)
-
-
-class Pool:
-    """The public addresses that a Service may have: `FIRST-LAST`."""
-
-    def __init__(self, text: str) -> None:
-        """Raises: ValueError when the text is no such range."""
-        first, _, last = text.partition("-")
-        self._first = ipaddress.IPv4Address(first.strip())
-        self._last = ipaddress.IPv4Address(last.strip() or first.strip())
-        if self._last < self._first:
-            raise ValueError(f"{text!r} is no range of addresses: it ends before it begins")
-
-    def __contains__(self, address: str) -> bool:
-        try:
-            return self._first <= ipaddress.IPv4Address(address) <= self._last
-        except ValueError:
-            return False
 
 
 def addresses_of(service: Service, pool: Pool) -> list[str]:

@@ -18,6 +18,7 @@ from typing import Any
 
 import msgspec
 
+from controlplane.api.addresspool import Pool
 from controlplane.api.resources import ENDPOINT_SLICES, NODES, SERVICES
 from controlplane.api.types import EndpointSlice, Node, Object, Service
 from controlplane.client import Client, ClientConfig, Informer, SystemClock
@@ -27,7 +28,7 @@ from loadbalancer.arp import Arp
 from loadbalancer.builder import Builder
 from loadbalancer.commands import CommandError, run
 from loadbalancer.conntrack import Conntrack
-from loadbalancer.external import Announcer, InterfaceAddresses, Pool, wanted_addresses
+from loadbalancer.external import Announcer, InterfaceAddresses, wanted_addresses
 from loadbalancer.iptables import BACKENDS, Backend, Iptables
 from loadbalancer.proxier import Proxier
 from loadbalancer.routes import Routes
@@ -63,7 +64,7 @@ class ProxyConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
         if not pods.subnet_of(ipaddress.IPv4Network(self.cluster_cidr)):
             raise ValueError(f"pod_cidr {self.pod_cidr} is not inside cluster_cidr {self.cluster_cidr}")
         ipaddress.IPv4Network(self.service_cidr)
-        Pool(self.external_pool)
+        Pool.parse(self.external_pool)
 
     def facts(self) -> Facts:
         return Facts(
@@ -107,7 +108,7 @@ class Proxy:
 
     def __init__(self, config: ProxyConfig) -> None:
         self._config = config
-        self._pool = Pool(config.external_pool)
+        self._pool = Pool.parse(config.external_pool)
         self._client = Client(
             ClientConfig(
                 server=config.server,

@@ -81,14 +81,15 @@ def resource_list(group: str, version: str, resources: Iterable[Resource]) -> Ob
             "kind": resource.kind,
             "verbs": sorted(resource.verbs),
         }
-        if resource.short_names:
-            entry["shortNames"] = list(resource.short_names)
-        if resource.categories:
-            entry["categories"] = list(resource.categories)
-        listed.append(entry)
+        listed.append(entry | _other_names(resource))
         listed += [_classic_subresource(resource, name) for name in sorted(resource.subresources)]
     group_version = f"{group}/{version}" if group else version
     return {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version, "resources": listed}
+
+
+def _other_names(resource: Resource) -> Obj:
+    entry: Obj = {"shortNames": list(resource.short_names), "categories": list(resource.categories)}
+    return {key: names for key, names in entry.items() if names}
 
 
 def _classic_subresource(resource: Resource, name: str) -> Obj:
@@ -132,10 +133,7 @@ def _aggregated(resource: Resource) -> Obj:
         "singularResource": resource.singular,
         "verbs": sorted(resource.verbs),
     }
-    if resource.short_names:
-        entry["shortNames"] = list(resource.short_names)
-    if resource.categories:
-        entry["categories"] = list(resource.categories)
+    entry |= _other_names(resource)
     subresources = [_aggregated_subresource(resource, name) for name in sorted(resource.subresources)]
     if subresources:
         entry["subresources"] = subresources

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 
+from controlplane.api import conditions
 from controlplane.api.errors import ApiError
 from controlplane.api.resources import NAMESPACES
 from controlplane.api.types import Namespace
@@ -70,16 +71,11 @@ class Namespaces(QueueController):
     def _tell(self, namespace: Namespace, left: dict[str, int]) -> None:
         amounts = ", ".join(f"{resource} has {count} resource instances" for resource, count in sorted(left.items()))
         message = f"Some resources are remaining: {amounts}"
-        old = next((c for c in namespace.status.conditions or () if c.type == CONDITION), None)
+        old = conditions.find(namespace.status.conditions, CONDITION)
         if old is not None and old.message == message:
             return
-        condition = {
-            "type": CONDITION,
-            "status": "True",
-            "reason": "SomeResourcesRemain",
-            "message": message,
-            "lastTransitionTime": self.env.clock.now().replace(microsecond=0),
-        }
+        now = self.env.clock.now()
+        condition = conditions.wire(CONDITION, "True", now, reason="SomeResourcesRemain", message=message, old=old)
         body = {"status": {"conditions": [condition]}}
         self.env.client.patch(NAMESPACES, namespace.key, body, kind="strategic", subresource="status")
 

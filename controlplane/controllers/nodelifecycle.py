@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from controlplane.api import conditions
 from controlplane.api.errors import ApiError
 from controlplane.api.resources import LEASES, NODES, PODS
 from controlplane.api.types import Lease, Node, Object, Pod, Taint
@@ -208,20 +209,14 @@ class NodeLifecycle:
         node, name = action.node, action.node.metadata.name
         if not action.mark_unknown or not self._open("unknown", node):
             return
-        at = self.env.clock.now().replace(microsecond=0)
-        conditions = [
-            {
-                "type": kind,
-                "status": "Unknown",
-                "reason": "NodeStatusUnknown",
-                "message": "Kubelet stopped posting node status.",
-                "lastTransitionTime": at,
-            }
+        at, message = self.env.clock.now(), "Kubelet stopped posting node status."
+        unknown = [
+            conditions.wire(kind, "Unknown", at, reason="NodeStatusUnknown", message=message)
             for kind in action.mark_unknown
         ]
         body = {
             "metadata": {"resourceVersion": node.metadata.resource_version},
-            "status": {"conditions": conditions},
+            "status": {"conditions": unknown},
         }
         self.env.client.patch(NODES, node.key, body, kind="strategic", subresource="status")
         self._done("unknown", node)
@@ -275,9 +270,8 @@ class NodeLifecycle:
         return not all(self._pool.map(self._pod_not_ready, [p for p in ready if self._open("not ready", p)]))
 
     def _pod_not_ready(self, pod: Pod) -> bool:
-        at = self.env.clock.now().replace(microsecond=0)
-        condition = {"type": "Ready", "status": "False", "reason": "NodeLost", "lastTransitionTime": at}
-        condition["message"] = f"node {pod.spec.node_name} does not renew its lease"
+        message = f"node {pod.spec.node_name} does not renew its lease"
+        condition = conditions.wire("Ready", "False", self.env.clock.now(), reason="NodeLost", message=message)
         body = {"metadata": {"uid": pod.metadata.uid}, "status": {"conditions": [condition]}}
         if not self._write(
             lambda: self.env.client.patch(PODS, pod.key, body, kind="strategic", subresource="status")

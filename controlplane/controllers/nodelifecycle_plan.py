@@ -18,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
+from controlplane.api import conditions
 from controlplane.api.profile import Profile
 from controlplane.api.types import Node, Taint
 from controlplane.controllers.heartbeats import Heartbeats
@@ -98,7 +99,8 @@ def judge(node: Node, beats: Heartbeats, profile: Profile, now: float) -> Verdic
 
 def ready_status(node: Node) -> str:
     """True, False, Unknown, or "" when the node has not reported yet."""
-    return next((c.status for c in node.status.conditions or () if c.type == "Ready"), "")
+    ready = conditions.find(node.status.conditions, "Ready")
+    return ready.status if ready is not None else ""
 
 
 def evictions_allowed(nodes: Sequence[Node], verdicts: Mapping[str, Verdict]) -> bool:

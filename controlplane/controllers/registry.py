@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from controlplane.controllers.addresses import Pool
+from controlplane.api.addresspool import Pool
 from controlplane.controllers.endpoints import ServiceEndpoints
 from controlplane.controllers.environment import Controller, Environment
 from controlplane.controllers.eventcap import EventCap

@@ -14,8 +14,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from controlplane.api import conditions
 from controlplane.api.types import Pod, ReplicationController
 
+FAILURE = "ReplicaFailure"
 BURST = 500
 """No pass creates or deletes more pods than this."""
 
@@ -32,7 +34,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Failure:
-    """Why pods could not be created or deleted, for the ReplicaFailure condition."""
+    """Why pods could not be created or deleted, for the condition."""
 
     reason: str
     message: str
@@ -107,10 +109,8 @@ def deletion_order(pods: Sequence[Pod]) -> list[Pod]:
 
 def ready_since(pod: Pod) -> datetime | None:
     """When the pod became ready, if it is."""
-    for condition in pod.status.conditions or ():
-        if condition.type == "Ready" and condition.status == "True":
-            return condition.last_transition_time
-    return None
+    ready = conditions.find(pod.status.conditions, "Ready")
+    return ready.last_transition_time if ready is not None and ready.status == "True" else None
 
 
 def available(pod: Pod, min_ready_seconds: int, now: datetime) -> bool:
@@ -142,16 +142,9 @@ def status(rc: ReplicationController, pods: Sequence[Pod], failure: Failure | No
         "conditions": None,
     }
     if failure is not None:
-        old = next((c for c in rc.status.conditions or () if c.type == "ReplicaFailure"), None)
-        same = old is not None and (old.reason, old.message) == (failure.reason, failure.message)
+        old = conditions.find(rc.status.conditions, FAILURE)
         counted["conditions"] = [
-            {
-                "type": "ReplicaFailure",
-                "status": "True",
-                "reason": failure.reason,
-                "message": failure.message,
-                "lastTransitionTime": old.last_transition_time if same and old else now.replace(microsecond=0),
-            }
+            conditions.wire(FAILURE, "True", now, reason=failure.reason, message=failure.message, old=old)
         ]
     return counted
 
@@ -159,14 +152,14 @@ def status(rc: ReplicationController, pods: Sequence[Pod], failure: Failure | No
 def status_differs(rc: ReplicationController, wanted: dict[str, Any]) -> bool:
     """Whether the object's status has to be written."""
     has = rc.status
-    conditions = [(c.type, c.reason, c.message) for c in has.conditions or ()]
+    told = [(c.type, c.reason, c.message) for c in has.conditions or ()]
     return (
         has.replicas != wanted["replicas"]
         or has.fully_labeled_replicas != wanted["fullyLabeledReplicas"]
         or has.ready_replicas != wanted["readyReplicas"]
         or has.available_replicas != wanted["availableReplicas"]
         or has.observed_generation != wanted["observedGeneration"]
-        or conditions != [(c["type"], c["reason"], c["message"]) for c in wanted["conditions"] or ()]
+        or told != [(c["type"], c["reason"], c["message"]) for c in wanted["conditions"] or ()]
     )
 
 

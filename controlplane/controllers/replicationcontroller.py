@@ -13,6 +13,7 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
+from controlplane.api import conditions
 from controlplane.api.errors import ApiError
 from controlplane.api.resources import PODS, REPLICATION_CONTROLLERS
 from controlplane.api.types import Pod, ReplicationController
@@ -21,6 +22,7 @@ from controlplane.client.workqueue import Key
 from controlplane.controllers.environment import BY_NAMESPACE, Environment, QueueController
 from controlplane.controllers.expectations import Expectations
 from controlplane.controllers.replication_plan import (
+    FAILURE,
     Failure,
     Plan,
     matches,
@@ -193,10 +195,8 @@ class ReplicationControllers(QueueController):
 
 def _standing_failure(rc: ReplicationController) -> Failure | None:
     """The failure that the status tells; it stands while nothing may be tried."""
-    for condition in rc.status.conditions or ():
-        if condition.type == "ReplicaFailure":
-            return Failure(condition.reason, condition.message)
-    return None
+    told = conditions.find(rc.status.conditions, FAILURE)
+    return Failure(told.reason, told.message) if told is not None else None
 
 
 def _namespace_ends(error: ApiError) -> bool:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from datetime import datetime
 from typing import TypeVar
 
+from controlplane.api import conditions
+from controlplane.api.addresspool import Pool
 from controlplane.api.errors import ApiError
 from controlplane.api.resources import NODES, SERVICES
 from controlplane.api.types import Condition, Node, Service
 from controlplane.client.workqueue import Key
-from controlplane.controllers.addresses import Pool
 from controlplane.controllers.environment import Environment, QueueController
 from controlplane.controllers.nodelifecycle_plan import ready_status
 from controlplane.controllers.serviceaddress_plan import (
@@ -100,7 +100,7 @@ class ServiceAddresses(QueueController):
             if not given.node:
                 self._released_at[service.metadata.uid] = self.env.clock.monotonic()
             self._annotate(service, given.node)
-        old = next((c for c in service.status.conditions or () if c.type == CONDITION), None)
+        old = conditions.find(service.status.conditions, CONDITION)
         told = old is not None and (old.reason, old.message) == (given.reason.value, given.message)
         if told and given.address == address_of(service):
             return
@@ -118,20 +118,11 @@ class ServiceAddresses(QueueController):
 
     def _write_status(self, service: Service, given: Given, old: Condition | None) -> None:
         status = "True" if given.reason is Reason.ANNOUNCED else "False"
-        same = old is not None and old.status == status
-        condition = {
-            "type": CONDITION,
-            "status": status,
-            "reason": given.reason.value,
-            "message": given.message,
-            "lastTransitionTime": old.last_transition_time if same and old else self._now(),
-        }
+        now, why = self.env.clock.now(), given.reason.value
+        condition = conditions.wire(CONDITION, status, now, reason=why, message=given.message, old=old)
         ingress = [{"ip": given.address, "ipMode": "VIP"}] if given.address else None
         body = {"status": {"loadBalancer": {"ingress": ingress}, "conditions": [condition]}}
         self.env.client.patch(SERVICES, service.key, body, subresource="status")
-
-    def _now(self) -> datetime:
-        return self.env.clock.now().replace(microsecond=0)
 
     def _take_back(self, service: Service) -> None:
         """The Service is of another type by now: its address returns to the pool."""

@@ -17,8 +17,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
+from controlplane.api.addresspool import Pool
 from controlplane.api.types import Node, Service
-from controlplane.controllers.addresses import Pool
 from controlplane.controllers.nodelifecycle_plan import ready_status
 
 ANNOUNCED_BY = "kubelab.io/announced-by"

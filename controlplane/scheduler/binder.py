@@ -13,6 +13,7 @@ import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+from controlplane.api import conditions
 from controlplane.api.errors import ApiError
 from controlplane.api.resources import PODS
 from controlplane.api.types import ObjectReference, Pod
@@ -112,13 +113,9 @@ class Binder:
         message = unfit.message()
         event(log, "unschedulable", key=f"{namespace}/{name}", why=message)
         self._recorder.event(about(demand), "Warning", "FailedScheduling", message)
-        condition = {
-            "type": "PodScheduled",
-            "status": "False",
-            "reason": "Unschedulable",
-            "message": message,
-            "lastTransitionTime": self._clock.now().replace(microsecond=0),
-        }
+        condition = conditions.wire(
+            "PodScheduled", "False", self._clock.now(), reason="Unschedulable", message=message
+        )
         body = {"metadata": {"uid": demand.uid}, "status": {"conditions": [condition]}}
         try:
             self._client.patch(PODS, demand.key, body, kind="strategic", subresource="status")

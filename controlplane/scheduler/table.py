@@ -18,6 +18,7 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
+from controlplane.api import conditions
 from controlplane.api.types import Node, Taint
 from controlplane.scheduler.demand import CPU, EPHEMERAL_STORAGE, MEMORY, PODS, Demand, HostPort, amount
 
@@ -62,7 +63,7 @@ class NodeFacts:
 
 def facts_of(node: Node) -> NodeFacts:
     """The facts of a node as the API shows it."""
-    ready = next((c for c in node.status.conditions or () if c.type == "Ready"), None)
+    ready = conditions.find(node.status.conditions, "Ready")
     return NodeFacts(
         name=node.metadata.name,
         allocatable={r: amount(r, text) for r, text in (node.status.allocatable or {}).items()},

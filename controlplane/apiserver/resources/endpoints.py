@@ -6,12 +6,11 @@ After `pkg/registry/core/endpoint/strategy.go`, `ValidateEndpoints` and `printEn
 from __future__ import annotations
 
 from controlplane.api import names
-from controlplane.api.causes import each, invalid, not_supported, required
+from controlplane.api.causes import each, invalid, required
 from controlplane.api.errors import Cause
 from controlplane.apiserver.registry import Column, Obj, Resource, Strategy
 from controlplane.apiserver.resources.columns import AGE, NAME, NONE, some
-
-PROTOCOLS = ("SCTP", "TCP", "UDP")
+from controlplane.apiserver.resources.servicespec.validation import named_port
 
 
 class EndpointsStrategy(Strategy):
@@ -36,7 +35,7 @@ class EndpointsStrategy(Strategy):
                 for number, address in enumerate(subset.get(kind) or ()):
                     causes += check_address(address.get("ip", ""), f"{at}.{kind}[{number}].ip")
             for number, port in enumerate(subset.get("ports") or ()):
-                causes += _port(port, f"{at}.ports[{number}]", many=len(subset["ports"]) > 1)
+                causes += named_port(port, f"{at}.ports[{number}]", many=len(subset["ports"]) > 1)
         return causes
 
 
@@ -52,19 +51,6 @@ def check_address(ip: str, at: str) -> list[Cause]:
     if ip.startswith("169.254."):
         return [invalid(at, ip, "may not be in the link-local range (169.254.0.0/16, fe80::/10)")]
     return []
-
-
-def _port(port: Obj, at: str, many: bool) -> list[Cause]:
-    causes: list[Cause] = []
-    name = port.get("name", "")
-    if name:
-        causes += each(f"{at}.name", name, names.dns_label(name))
-    elif many:
-        causes.append(required(f"{at}.name"))
-    causes += each(f"{at}.port", port.get("port", 0), names.port(port.get("port", 0)))
-    if port.get("protocol") not in PROTOCOLS:
-        causes.append(not_supported(f"{at}.protocol", port.get("protocol", ""), PROTOCOLS))
-    return causes
 
 
 def _shown(obj: Obj) -> str:

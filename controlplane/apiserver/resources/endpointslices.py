@@ -12,7 +12,8 @@ from controlplane.api.causes import duplicate, each, invalid, not_supported, req
 from controlplane.api.errors import Cause
 from controlplane.apiserver.registry import Column, Obj, Resource, Strategy
 from controlplane.apiserver.resources.columns import AGE, NAME, UNSET, some, text
-from controlplane.apiserver.resources.endpoints import PROTOCOLS, check_address
+from controlplane.apiserver.resources.endpoints import check_address
+from controlplane.apiserver.resources.servicespec.validation import PROTOCOLS
 
 ADDRESS_TYPES: Final = ("FQDN", "IPv4", "IPv6")
 MAX_ENDPOINTS, MAX_ADDRESSES, MAX_PORTS = 1000, 100, 20_000

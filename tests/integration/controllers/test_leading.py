@@ -88,5 +88,6 @@ def test_a_bad_configuration_is_one_line_and_exit_code_2(lab: Lab) -> None:
     assert manager.process is not None
     assert manager.process.wait(timeout=10) == 2
     assert manager.log.read_text() == (
-        "kubelab-manager: load_balancer_pool: '10.0.0.9-10.0.0.1' is not a range from a lower to a higher address\n"
+        f"kubelab-manager: {manager.config}: pool of public addresses: "
+        "'10.0.0.9-10.0.0.1' is no range from a lower to a higher one\n"
     )

@@ -41,7 +41,7 @@ def test_a_good_configuration() -> None:
     [
         ('pool = "x"', "pool"),
         ('profile = "fast"', "profile 'fast' does not exist"),
-        ('load_balancer_pool = "10.77.0.9-10.77.0.8"', "not a range from a lower to a higher"),
+        ('load_balancer_pool = "10.77.0.9-10.77.0.8"', "no range from a lower to a higher"),
     ],
 )
 def test_a_mistake_is_refused(line: str, words: str) -> None:

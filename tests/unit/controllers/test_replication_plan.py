@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from controlplane.api.types import Condition, ObjectMeta, Pod, ReplicationControllerStatus
 from controlplane.controllers.expectations import Expectations
 from controlplane.controllers.replication_plan import (
+    FAILURE,
     Failure,
     deletion_order,
     next_available_s,
@@ -16,7 +17,7 @@ from controlplane.controllers.replication_plan import (
     status,
     status_differs,
 )
-from tests.unit.controllers.build import NOW, pod, rc
+from tests.unit.controllers.build import NOW, ago, pod, rc
 
 OTHER = {"app": "other"}
 
@@ -110,11 +111,10 @@ def test_status_counts() -> None:
 
 def test_a_failure_becomes_a_condition_and_keeps_its_time() -> None:
     failing = rc()
-    failing.status = ReplicationControllerStatus(
-        conditions=[Condition(type="ReplicaFailure", status="True", reason="FailedCreate", message="no")]
-    )
+    told = Condition(type=FAILURE, status="True", reason="FailedCreate", message="no", last_transition_time=ago(50))
+    failing.status = ReplicationControllerStatus(conditions=[told])
     wanted = status(failing, [], Failure("FailedCreate", "no"), NOW)
-    assert wanted["conditions"][0]["lastTransitionTime"] is None
+    assert wanted["conditions"][0]["lastTransitionTime"] == ago(50)
     assert status_differs(failing, wanted)
     failing.status.observed_generation = 1
     assert not status_differs(failing, wanted)

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from controlplane.api.addresspool import Pool
 from controlplane.api.types import (
     LoadBalancerIngress,
     LoadBalancerStatus,
@@ -14,7 +15,6 @@ from controlplane.api.types import (
     ServiceSpec,
     ServiceStatus,
 )
-from controlplane.controllers.addresses import Pool
 from controlplane.controllers.serviceaddress_plan import Announcer, Given, Reason, announcers, plan
 from tests.unit.controllers.build import ago, node
 
@@ -117,16 +117,3 @@ def test_no_address_is_given_twice_and_only_healthy_workers_get_one(
     assert len(addresses) == len(set(addresses)) <= 3
     assert all(a in POOL for a in addresses)
     assert all(workers[g.node] is HEALTHY for g in given if g.reason is Reason.ANNOUNCED)
-
-
-class TestPool:
-    def test_ranges_and_single_addresses(self) -> None:
-        pool = Pool.parse("10.0.0.1-10.0.0.2, 10.1.0.7")
-        assert list(pool) == ["10.0.0.1", "10.0.0.2", "10.1.0.7"]
-        assert "10.1.0.7" in pool
-        assert "10.0.0.3" not in pool
-
-    @pytest.mark.parametrize("text", ["10.0.0.9-10.0.0.1", "10.0.0.256", "a-b", "10.0.0.0-11.0.0.0"])
-    def test_bad_ones_are_named(self, text: str) -> None:
-        with pytest.raises(ValueError, match="load_balancer_pool"):
-            Pool.parse(text)

@@ -93,17 +93,22 @@ def _ports(spec: Obj, kind: str) -> list[Cause]:
     return causes
 
 
-def _port(port: Obj, at: str, kind: str, many: bool) -> list[Cause]:
+def named_port(port: Obj, at: str, many: bool) -> list[Cause]:
+    """Name, number and protocol of a port of a Service or of Endpoints; of several, each needs a name."""
     causes: list[Cause] = []
-    name = port.get("name", "")
+    name, number = port.get("name", ""), port.get("port", 0)
     if name:
         causes += each(f"{at}.name", name, names.dns_label(name))
     elif many:
         causes.append(required(f"{at}.name"))
-    number = port.get("port", 0)
     causes += each(f"{at}.port", number, names.port(number))
     if port.get("protocol") not in PROTOCOLS:
         causes.append(not_supported(f"{at}.protocol", port.get("protocol", ""), PROTOCOLS))
+    return causes
+
+
+def _port(port: Obj, at: str, kind: str, many: bool) -> list[Cause]:
+    causes, number = named_port(port, at, many), port.get("port", 0)
     target: Any = port.get("targetPort", number)
     if isinstance(target, str):
         causes += each(f"{at}.targetPort", target, names.port_name(target))

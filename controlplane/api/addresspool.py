@@ -1,4 +1,7 @@
-"""The pool of public addresses: which there are. Pure."""
+"""The pool of public addresses: which there are. Pure.
+
+The controller gives them out of it, and a node's proxy takes none from outside of it; both read the same text.
+"""
 
 from __future__ import annotations
 
@@ -29,10 +32,12 @@ class Pool:
             try:
                 low, high = int(IPv4Address(first.strip())), int(IPv4Address((last or first).strip()))
             except AddressValueError as error:
-                raise ValueError(f"load_balancer_pool: {part!r}: {error}") from None
+                raise ValueError(f"pool of public addresses: {part!r}: {error}") from None
             if low > high or high - low >= LARGEST:
-                raise ValueError(f"load_balancer_pool: {part!r} is not a range from a lower to a higher address")
+                raise ValueError(f"pool of public addresses: {part!r} is no range from a lower to a higher one")
             ranges.append((low, high))
+        if not ranges:
+            raise ValueError("pool of public addresses: it has none")
         return cls(tuple(ranges))
 
     def __contains__(self, address: str) -> bool:
