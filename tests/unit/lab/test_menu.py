@@ -7,21 +7,6 @@ import pytest
 from lab import commands, paths
 
 TARGETS = ("up", "down", "status", "test", "bench", "env", "ssh", "off", "on", "cut", "heal", "client", "push")
-    "up",
-    "down",
-    "status",
-    "test",
-    "bench",
-    "env",
-    "ssh",
-    "off",
-    "on",
-    "cut",
-    "heal",
-    "client",
-    "push",
-    "vm-test",
-]
 MENU = dict(re.findall(r"^([a-z-]+):.*?## (.+)$", (paths.REPO / "Makefile").read_text(), re.MULTILINE))
 
 

@@ -69,6 +69,12 @@ def placed(one: Pod, nodes: NodeTable) -> str:
             id="too many pods",
         ),
         pytest.param(
+            pod(**{"ephemeral-storage": "20Gi"}), table(node("worker-1")),
+            "0/1 nodes are available: 1 Insufficient ephemeral-storage. "
+            "worker-1: ephemeral-storage: needs 20Gi, 10Gi free",
+            id="disk",
+        ),
+        pytest.param(
             pod(**{"example.com/gpu": "1"}), table(node("worker-1")),
             "0/1 nodes are available: 1 Insufficient example.com/gpu. worker-1: example.com/gpu: needs 1, 0 free",
             id="extended resource that no node has",
