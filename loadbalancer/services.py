@@ -74,7 +74,13 @@ def service_ports(
         return (), (f"service {where!r}: name out of form",)
     if not _is_ipv4(spec.cluster_ip):
         return (), (f"service {where}: cluster IP {spec.cluster_ip!r} is not an IPv4 address",)
+    slices = list(slices)
     usable_slices = [s for s in slices if s.address_type == "IPv4"]
+    refused += [
+        f"service {where}: slice {s.metadata.name!r} of {s.address_type!r}: not supported"
+        for s in slices
+        if s.address_type != "IPv4"
+    ]
     ports: list[ServicePort] = []
     for api_port in spec.ports or ():
         if api_port.protocol not in _PROTOCOLS or (api_port.name and not _NAME.fullmatch(api_port.name)):

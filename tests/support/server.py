@@ -27,6 +27,7 @@ import requests
 
 from tests.integration.redis_server import RedisServer
 from tests.support.pki import Authority, Pair, write_key
+from tests.support.toml import write_toml
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 START_S = 30.0
@@ -224,27 +225,24 @@ current-context: test
         account_key = write_key(pki / "sa.key")
         password = self.directory / "redis.password"
         password.write_text(self.redis["durable"].password + "\n")
-        values: dict[str, str | int] = {
+        values: dict[str, object] = {
             "listen_address": "127.0.0.1",
             "port": self.port,
             "advertise_address": "10.77.0.10",
-            "tls_cert_file": str(serving.cert),
-            "tls_key_file": str(serving.key),
-            "client_ca_file": str(self.ca),
-            "kubelet_client_cert_file": str(client.cert),
-            "kubelet_client_key_file": str(client.key),
-            "kubelet_ca_file": str(self.ca),
-            "service_account_key_file": str(account_key),
-            "redis_socket": str(self.redis["durable"].socket),
-            "lease_redis_socket": str(self.redis["leases"].socket),
-            "redis_password_file": str(password),
-            "state_dir": str(self.directory / "state"),
+            "tls_cert_file": serving.cert,
+            "tls_key_file": serving.key,
+            "client_ca_file": self.ca,
+            "kubelet_client_cert_file": client.cert,
+            "kubelet_client_key_file": client.key,
+            "kubelet_ca_file": self.ca,
+            "service_account_key_file": account_key,
+            "redis_socket": self.redis["durable"].socket,
+            "lease_redis_socket": self.redis["leases"].socket,
+            "redis_password_file": password,
+            "state_dir": self.directory / "state",
             **self._extra_config,
         }
-        lines = [
-            f"{name} = {value}" if isinstance(value, int) else f'{name} = "{value}"' for name, value in values.items()
-        ]
-        self.config.write_text("\n".join(lines) + "\n")
+        write_toml(self.config, values)
 
 
 def kubectl_binary() -> str:

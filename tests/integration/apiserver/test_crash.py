@@ -10,6 +10,7 @@ import requests
 
 from tests.integration.apiserver.support import Api, assert_status, config_map
 from tests.support.server import RunningServer
+from tests.support.waiting import eventually
 
 
 class Writers:
@@ -41,10 +42,7 @@ class Writers:
                     self.acknowledged[name] = response.json()["metadata"]["resourceVersion"]
 
     def wait_for(self, count: int) -> None:
-        end = time.monotonic() + 60
-        while len(self.acknowledged) < count:
-            assert time.monotonic() < end, "the writers get nothing acknowledged"
-            time.sleep(0.01)
+        eventually(f"{count} writes are acknowledged", lambda: len(self.acknowledged) >= count, timeout_s=60)
 
     def stop(self) -> None:
         self._stop.set()
@@ -105,10 +103,7 @@ def test_without_the_store_writes_are_503_and_reads_go_on(own_server: RunningSer
     leases = api.path("coordination.k8s.io/leases")
     api.ok("POST", leases, {"metadata": {"name": "l"}, "spec": {"holderIdentity": "me", "leaseDurationSeconds": 10}})
     own_server.redis["durable"].start()
-    end = time.monotonic() + 20
-    while api.call("POST", "configmaps", config_map("d")).status_code not in (201, 409):
-        assert time.monotonic() < end, "writes don't come back"
-        time.sleep(0.05)
+    eventually("writes come back", lambda: api.call("POST", "configmaps", config_map("d")).status_code in (201, 409))
 
 
 def test_a_hanging_store_doesnt_hold_up_leases_or_reads(own_server: RunningServer) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 
 import pytest
 
@@ -16,6 +15,7 @@ from tests.integration.apiserver.support import (
     controller,
     pod,
 )
+from tests.support.waiting import eventually
 
 
 def test_create_fills_in_what_is_the_servers(api: Api) -> None:
@@ -272,9 +272,8 @@ def test_the_basics_come_back(api: Api) -> None:
     endpoints = "/api/v1/namespaces/default/endpoints/kubernetes"
     api.ok("DELETE", service)
     api.ok("PATCH", endpoints, {"subsets": None}, MERGE)
-    end = time.monotonic() + 20
-    while api.call("GET", service).status_code != 200 or "subsets" not in api.ok("GET", endpoints):
-        assert time.monotonic() < end
-        time.sleep(0.05)
+    eventually(
+        "both are there", lambda: api.call("GET", service).ok and "subsets" in api.ok("GET", endpoints), timeout_s=20
+    )
     assert api.ok("GET", service)["spec"]["clusterIP"] == "10.96.0.1"
     assert api.ok("GET", endpoints)["subsets"][0]["addresses"] == [{"ip": "10.77.0.10"}]

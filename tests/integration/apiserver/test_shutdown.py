@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import socket
 import ssl
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -13,6 +12,7 @@ import pytest
 
 from tests.integration.apiserver.support import Api, config_map
 from tests.support.server import RunningServer
+from tests.support.waiting import eventually
 
 WAITS = "Waiting for connections to close"
 LATE = "timeout graceful shutdown exceeded"
@@ -76,10 +76,7 @@ def test_an_answer_that_is_on_its_way_arrives(own_server: RunningServer) -> None
         client.request("GET", "/api/v1/namespaces/default/configmaps")
         response = client.getresponse()
         own_server.send_terminate()
-        end = time.monotonic() + 10
-        while WAITS not in own_server.log.read_text():
-            assert time.monotonic() < end, "the server didn't wait for its reader"
-            time.sleep(0.02)
+        eventually("the server waits for its reader", lambda: WAITS in own_server.log.read_text(), timeout_s=10)
         assert len(response.read()) > PIECES * PIECE_BYTES
     assert own_server.wait() == 0
     assert LATE not in own_server.log.read_text()

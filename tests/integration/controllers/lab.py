@@ -11,8 +11,7 @@ import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,8 +22,9 @@ from controlplane.api.resources import LEASES, NODES, PODS
 from controlplane.api.types import Lease, LeaseSpec, ObjectMeta, Pod
 from controlplane.client import Client, ClientConfig, Informer
 from tests.support.server import REPOSITORY, RunningServer, running_server
+from tests.support.toml import write_toml
+from tests.support.waiting import eventually
 
-DEADLINE_S = 30.0
 LEASE_NAMESPACE = "kube-node-lease"
 CONDITIONS = ("MemoryPressure", "DiskPressure", "PIDPressure")
 
@@ -32,20 +32,6 @@ CONDITIONS = ("MemoryPressure", "DiskPressure", "PIDPressure")
 def client_of(server: RunningServer, identity: str) -> Client:
     pair = server.credentials(identity)
     return Client(ClientConfig(server.url, str(server.ca), str(pair.cert), str(pair.key)))
-
-
-def eventually(what: str, check: Callable[[], Any], timeout_s: float = DEADLINE_S) -> Any:
-    """The first true answer of `check`. Raises: AssertionError when the deadline passes."""
-    end = time.monotonic() + timeout_s
-    while True:
-        try:
-            answer = check()
-        except ApiError as error:
-            answer, what = None, f"{what} ({error.message})"
-        if answer:
-            return answer
-        assert time.monotonic() < end, f"not within {timeout_s:g} s: {what}"
-        time.sleep(0.03)
 
 
 class FakeAgent:
@@ -170,8 +156,7 @@ class ManagerProcess:
             "controller_cert_file": controllers.cert, "controller_key_file": controllers.key, **config,
         }  # fmt: skip
         self.config = server.directory / f"manager-{identity}.toml"
-        lines = [f"{k} = {v}" if isinstance(v, int | float) else f'{k} = "{v}"' for k, v in values.items()]
-        self.config.write_text("\n".join(lines) + "\n")
+        write_toml(self.config, values)
         self.log = server.directory / f"manager-{identity}.log"
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -277,5 +262,4 @@ class Lab:
 def running_lab(directory: Path) -> Iterator[Lab]:
     """An API server with nothing beside it yet."""
     with running_server(directory) as server, ExitStack() as stack:
-        stack.callback(server.kill)  # last of all here; in order it would wait for every kept-alive connection
         yield Lab(server, stack)

@@ -7,7 +7,8 @@ from typing import Any
 
 from controlplane.api.resources import SERVICES
 from controlplane.api.types import Service
-from tests.integration.controllers.lab import Lab, eventually
+from tests.integration.controllers.lab import Lab
+from tests.support.waiting import eventually
 
 ANNOTATION = "kubelab.io/announced-by"
 

@@ -16,7 +16,8 @@ from controlplane.api.resources import (
     SERVICE_ACCOUNTS,
     ResourceType,
 )
-from tests.integration.controllers.lab import Lab, eventually
+from tests.integration.controllers.lab import Lab
+from tests.support.waiting import eventually
 
 
 def gone(lab: Lab, resource: ResourceType[Any], name: str, namespace: str = "") -> bool:

@@ -6,7 +6,8 @@ import time
 from typing import Any
 
 from controlplane.api.resources import ENDPOINT_SLICES, NODES, PODS
-from tests.integration.controllers.lab import Lab, eventually
+from tests.integration.controllers.lab import Lab
+from tests.support.waiting import eventually
 
 
 def service(lab: Lab, name: str, **spec: Any) -> None:

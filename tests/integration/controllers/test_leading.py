@@ -12,7 +12,8 @@ from controlplane.api.quantity import milli
 from controlplane.api.resources import CONFIG_MAPS, PODS
 from controlplane.api.types import Pod
 from controlplane.client import Informer
-from tests.integration.controllers.lab import Lab, client_of, eventually
+from tests.integration.controllers.lab import Lab, client_of
+from tests.support.waiting import eventually
 
 
 def test_a_stale_leader_ends_and_its_writes_are_refused(lab: Lab) -> None:

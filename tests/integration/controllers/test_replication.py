@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from controlplane.api.resources import PODS, REPLICATION_CONTROLLERS
-from tests.integration.controllers.lab import Lab, eventually
+from tests.integration.controllers.lab import Lab
+from tests.support.waiting import eventually
 
 
 def test_the_life_of_a_replication_controller(lab: Lab) -> None:

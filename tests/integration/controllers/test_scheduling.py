@@ -6,7 +6,8 @@ from typing import Any
 
 from controlplane.api.resources import PODS
 from controlplane.api.types import Condition, Pod
-from tests.integration.controllers.lab import Lab, eventually
+from tests.integration.controllers.lab import Lab
+from tests.support.waiting import eventually
 
 
 def pod(lab: Lab, name: str, cpu: str = "", **spec: Any) -> None:

@@ -7,8 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,19 +32,12 @@ from tests.integration.loadbalancer.network import (
     ask,
 )
 from tests.support.server import REPOSITORY, RunningServer, running_server
+from tests.support.toml import write_toml
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.root
 
 PUBLIC = "10.77.0.200"
-WITHIN_S = 10.0
-
-
-def eventually(holds: Callable[[], bool], within_s: float = WITHIN_S) -> None:
-    """Waits until something holds. Raises: AssertionError when it still doesn't at the end."""
-    end = time.monotonic() + within_s
-    while not holds():
-        assert time.monotonic() < end, "it did not come true in time"
-        time.sleep(0.05)
 
 
 class Daemon:
@@ -72,8 +64,7 @@ class Daemon:
             "iptables_backend": backend,
             "run_dir": self._directory,
         }
-        self._config = self._directory / "proxy.toml"
-        self._config.write_text("".join(f'{name} = "{value}"\n' for name, value in values.items()))
+        self._config = write_toml(self._directory / "proxy.toml", values)
         self.log = self._directory / "log"
 
     def start(self) -> None:
@@ -182,11 +173,14 @@ def web(cluster: Cluster) -> Iterator[int]:
     cluster.call("PATCH", "/api/v1/namespaces/default/services/web/status", status)
     cluster.announce("web", NODE_A)
     port = int(made["spec"]["ports"][0]["nodePort"])
-    eventually(lambda: answers(NODE_A.address, port) == answers(NODE_B.address, port) == {"p1", "p2"})
+    eventually(
+        "both nodes lead to both pods",
+        lambda: answers(NODE_A.address, port) == answers(NODE_B.address, port) == {"p1", "p2"},
+    )
     yield port
     cluster.call("DELETE", "/api/v1/namespaces/default/services/web")
     cluster.call("DELETE", "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices/web-x")
-    eventually(lambda: not any(daemon.held() for daemon in cluster.daemons.values()))
+    eventually("nobody holds the address", lambda: not any(daemon.held() for daemon in cluster.daemons.values()))
 
 
 def answers(address: str, port: int) -> set[str]:
@@ -197,6 +191,12 @@ def answers(address: str, port: int) -> set[str]:
         return set()
 
 
+def both_answer(port: int) -> set[str]:
+    """Who answers on either node; empty while the two differ."""
+    a, b = answers(NODE_A.address, port), answers(NODE_B.address, port)
+    return a if a == b else set()
+
+
 def rules(cluster: Cluster, node: Namespace) -> dict[str, dict[str, tuple[str, ...]]]:
     saved = parse(node.run([f"iptables-{cluster.backend}-save"]))
     return {t: {c: r for c, r in found.items() if is_ours(c)} for t, found in saved.items()}
@@ -204,42 +204,45 @@ def rules(cluster: Cluster, node: Namespace) -> dict[str, dict[str, tuple[str, .
 
 def test_an_endpoint_that_is_no_longer_ready_gets_no_more_connections(cluster: Cluster, web: int) -> None:
     cluster.set_endpoints("web", {POD_1: True, POD_2: False})
-    eventually(lambda: answers(NODE_A.address, web) == answers(NODE_B.address, web) == {"p1"})
+    eventually(
+        "both nodes lead to the ready one",
+        lambda: answers(NODE_A.address, web) == answers(NODE_B.address, web) == {"p1"},
+    )
     cluster.set_endpoints("web", {POD_1: True, POD_2: True})
-    eventually(lambda: answers(NODE_A.address, web) == {"p1", "p2"})
+    eventually("both pods answer", lambda: answers(NODE_A.address, web) == {"p1", "p2"})
 
 
 def test_the_public_address_moves_with_its_annotation(cluster: Cluster, web: int) -> None:
     a, b = cluster.daemons.values()
-    eventually(lambda: answers(PUBLIC, 80) == {"p1", "p2"})
+    eventually("the public address answers", lambda: answers(PUBLIC, 80) == {"p1", "p2"})
     assert (a.held(), b.held()) == (True, False)
     cluster.announce("web", NODE_B)
-    eventually(b.held)
+    eventually("b holds the address", b.held)
     assert not a.held()
     assert answers(PUBLIC, 80) == {"p1", "p2"}
 
 
 def test_a_fenced_node_drops_its_public_address_and_takes_it_again_afterwards(cluster: Cluster, web: int) -> None:
     a = cluster.daemons[NODE_A]
-    eventually(a.held)
+    eventually("a holds the address", a.held)
     a.fenced.touch()
-    eventually(lambda: not a.held())
+    eventually("a lets the address go", lambda: not a.held())
     assert answers(NODE_A.address, web) == {"p1", "p2"}
     a.fenced.unlink()
-    eventually(a.held)
+    eventually("a holds the address", a.held)
 
 
 def test_a_foreign_flush_is_repaired_within_five_seconds(cluster: Cluster, web: int) -> None:
     before = rules(cluster, NODE_A)
     NODE_A.run([f"iptables-{cluster.backend}", "--wait", "-F"])
     NODE_A.run([f"iptables-{cluster.backend}", "--wait", "-t", "nat", "-F"])
-    eventually(lambda: rules(cluster, NODE_A) == before, within_s=5.0)
+    eventually("the rules are back", lambda: rules(cluster, NODE_A) == before, timeout_s=5.0)
     assert answers(NODE_A.address, web) == {"p1", "p2"}
 
 
 def test_killed_and_started_again_it_leaves_no_gap_and_changes_nothing(cluster: Cluster, web: int) -> None:
     a = cluster.daemons[NODE_A]
-    eventually(a.held)
+    eventually("a holds the address", a.held)
     before = rules(cluster, NODE_A)
     a.end(signal.SIGKILL)
     assert rules(cluster, NODE_A) == before
@@ -263,20 +266,20 @@ def test_a_route_stays_for_as_long_as_the_node_object(cluster: Cluster) -> None:
     def routed() -> bool:
         return f"{NODE_B.pod_cidr} via {NODE_B.address}" in NODE_A.run(["ip", "route"])
 
-    eventually(routed)
+    eventually("there is a route", routed)
     cluster.call("DELETE", f"/api/v1/nodes/{NODE_B.short}")
-    eventually(lambda: not routed())
+    eventually("the route is gone", lambda: not routed())
     cluster.add_node(NODE_B)
-    eventually(routed)
+    eventually("there is a route", routed)
 
 
 def test_without_the_api_server_everything_goes_on(cluster: Cluster, web: int) -> None:
     cluster.server.kill()
     try:
         NODE_A.run([f"iptables-{cluster.backend}", "--wait", "-t", "nat", "-F", "KUBE-SERVICES"])
-        eventually(lambda: answers(NODE_A.address, web) == {"p1", "p2"}, within_s=5.0)
+        eventually("both pods answer", lambda: answers(NODE_A.address, web) == {"p1", "p2"}, timeout_s=5.0)
         assert answers(PUBLIC, 80) == {"p1", "p2"}
     finally:
         cluster.server.start()
     cluster.set_endpoints("web", {POD_1: True, POD_2: False})
-    eventually(lambda: answers(NODE_A.address, web) == {"p1"})
+    eventually("only the ready one answers", lambda: answers(NODE_A.address, web) == {"p1"})

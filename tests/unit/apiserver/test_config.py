@@ -9,6 +9,7 @@ import pytest
 from controlplane.apiserver.config import ServerConfig
 from controlplane.apiserver.main import main
 from controlplane.daemon import load_config
+from tests.support.toml import write_toml
 
 FILES = (
     "tls_cert_file", "tls_key_file", "client_ca_file", "kubelet_client_cert_file", "kubelet_client_key_file",
@@ -21,12 +22,7 @@ def write(directory: Path, **changes: object) -> str:
     present.write_text("x")
     values: dict[str, object] = {name: str(present) for name in FILES}
     values |= {"advertise_address": "10.77.0.10", **changes}
-    path = directory / "apiserver.toml"
-    lines = [
-        f"{name} = {value}" if isinstance(value, int) else f'{name} = "{value}"' for name, value in values.items()
-    ]
-    path.write_text("\n".join(lines))
-    return str(path)
+    return str(write_toml(directory / "apiserver.toml", values))
 
 
 def load(path: str) -> ServerConfig:

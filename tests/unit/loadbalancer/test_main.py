@@ -6,6 +6,7 @@ import pytest
 
 from controlplane.daemon import load_config
 from loadbalancer.main import ProxyConfig, _on_network_change
+from tests.support.toml import write_toml
 from tests.unit.loadbalancer.make import node
 
 GOOD = {
@@ -24,8 +25,7 @@ GOOD = {
 
 
 def load(path: Path, **changes: str) -> ProxyConfig:
-    file = path / "proxy.toml"
-    file.write_text("".join(f'{key} = "{value}"\n' for key, value in {**GOOD, **changes}.items()))
+    file = write_toml(path / "proxy.toml", {**GOOD, **changes})
     return load_config("kubelab-proxy", ProxyConfig, ["--config", str(file)])
 
 

@@ -136,3 +136,12 @@ def test_what_is_out_of_form_is_refused_in_words(bad: object, word: str) -> None
     ports, refused = service_ports(bad, [], "worker-1")  # type: ignore[arg-type]
     assert ports == ()
     assert word in refused[0]
+
+
+def test_slices_of_other_addresses_are_refused_in_words_and_the_rest_is_served() -> None:
+    six = endpoint_slice([endpoint("fd00::1")])
+    six.address_type = "IPv6"
+    [port], [refused] = service_ports(service(), [six, endpoint_slice([endpoint("10.244.1.2")])], "worker-1")
+    assert [backend.ip for backend in port.everywhere] == ["10.244.1.2"]
+    assert "web-abc" in refused
+    assert "IPv6" in refused
