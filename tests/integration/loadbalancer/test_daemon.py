@@ -219,7 +219,7 @@ def test_the_public_address_moves_with_its_annotation(cluster: Cluster, web: int
     cluster.announce("web", NODE_B)
     eventually("b holds the address", b.held)
     assert not a.held()
-    assert answers(PUBLIC, 80) == {"p1", "p2"}
+    eventually("the client has heard of it", lambda: answers(PUBLIC, 80) == {"p1", "p2"}, timeout_s=5)
 
 
 def test_a_fenced_node_drops_its_public_address_and_takes_it_again_afterwards(cluster: Cluster, web: int) -> None:
