@@ -312,6 +312,7 @@ def build_runtime(config: AgentConfig, command: tuple[str, ...] = ()) -> Nerdctl
             log_max_size=config.log_max_size,
             log_max_files=config.log_max_files,
             oom_score_min=host.oom_score_min(),
+            stores=("/var/lib/containerd", "/var/lib/nerdctl"),
         )
     )
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 import msgspec
 
-from nodeagent.runtime import parse, process
+from nodeagent.runtime import parse, process, settle
 from nodeagent.runtime.base import (
     LABEL_POD_UID,
     Container,
@@ -52,6 +52,8 @@ class NerdctlConfig:
     log_max_files: int = 3
     oom_score_min: int = -1000
     """The lowest oom_score_adj that the machine lets containers have."""
+    stores: tuple[str, ...] = ()
+    """Where images and containers lie: brought to the disk after each pull and start."""
 
 
 def valid_image(name: str) -> bool:
@@ -64,6 +66,7 @@ class Nerdctl:
 
     def __init__(self, config: NerdctlConfig) -> None:
         self._config = config
+        self._settler = settle.Settler(config.stores)
         self._events: subprocess.Popen[bytes] | None = None
         self._events_stopped = threading.Event()
 
@@ -142,6 +145,7 @@ class Nerdctl:
             if "is already used by" not in done.stderr:
                 process.run([*self._config.command, "rm", "--force", name], CALL_TIMEOUT_S)
             raise RuntimeFailure(_reason(done.stderr))
+        self._settler.soon()
         return done.stdout.strip().splitlines()[-1]
 
     def kill(self, container_id: str, signal: str) -> None:
@@ -193,6 +197,7 @@ class Nerdctl:
             watchdog.cancel()
         if child.returncode:
             raise RuntimeFailure(_reason(b"".join(tail).decode(errors="replace")))
+        self._settler.soon()
 
     # --- the rest ------------------------------------------------------------------------------------------------
 
