@@ -1,8 +1,8 @@
 """Brings to the disk what containerd and nerdctl wrote, a moment after they did.
 
 Neither syncs the files of an image or a container: after a power cut a machine has an image that was unpacked in the
-last half minute by name and size, with empty files in it, and no pod of it ever starts again. So the whole file system
-is synced after a pull or a start, in the background (nobody waits for it), once for all that happened meanwhile.
+last half minute by name, with empty files in it, and no pod of it ever starts again. So the whole file system is
+synced after a pull or a start, in the background (nobody waits for it), once for all that happened meanwhile.
 
 Called by `nerdctl.py`. containerd itself has this since 2.0 (`image_pull_with_sync_fs` of its CRI plugin).
 """
