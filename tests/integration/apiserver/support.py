@@ -108,7 +108,9 @@ class Watch:
     def __init__(self, response: requests.Response) -> None:
         self.response = response
         assert response.status_code == 200, response.text
-        self._socket: socket.socket = response.raw.connection.sock
+        connection = response.raw.connection
+        assert connection is not None
+        self._socket: socket.socket = connection.sock
         self._events: Queue[Obj | None] = Queue()
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()

@@ -137,8 +137,8 @@ class FakeAgent:
             at = datetime.now(UTC).replace(microsecond=0)
             ip = pod.status.pod_ip or f"10.244.{self._number}.{self._next_ip}"
             self._next_ip += not pod.status.pod_ip
-            status = {"phase": "Running", "podIP": ip, "podIPs": [{"ip": ip}], "startTime": at}
-            status["conditions"] = [  # type: ignore[assignment]  # a status has all kinds of values
+            status: dict[str, Any] = {"phase": "Running", "podIP": ip, "podIPs": [{"ip": ip}], "startTime": at}
+            status["conditions"] = [
                 {"type": t, "status": "True", "lastTransitionTime": at} for t in ("Initialized", "Ready")
             ]
             self._client.patch(PODS, pod.key, {"status": status}, kind="strategic", subresource="status")

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from loadbalancer import changes, iptables
+from loadbalancer.chains import is_ours
 from loadbalancer.commands import CommandError
 from loadbalancer.iptables import Backend, Iptables
 from loadbalancer.rules import RuleSet
@@ -70,7 +71,7 @@ def test_others_rules_stay(tables: Iptables, backend: Backend) -> None:
 def test_leaving_leaves_nothing(tables: Iptables) -> None:
     tables.apply(rules_of(NODE_A, WEB))
     tables.repair(changes.without_rules())
-    assert not [chain for chains in tables.read().values() for chain in chains if changes.is_ours(chain)]
+    assert not [chain for chains in tables.read().values() for chain in chains if is_ours(chain)]
     assert not [r for chains in tables.read().values() for rules in chains.values() for r in rules]
 
 

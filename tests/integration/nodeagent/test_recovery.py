@@ -108,7 +108,7 @@ def test_the_fence_stops_everything_and_the_agent_recovers(node: Node) -> None:
     node.wait_running("fenced")
 
 
-def _dead(pid: int) -> bool:
+def _dead(pid: str) -> bool:
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except FileNotFoundError:

@@ -20,7 +20,8 @@ def run(path: Path, dry: bool = False) -> list[str]:
     for name, entry in ADMIN.items():
         folder.certificate(name, certificates.request_of(name, entry), authority, dry)
     folder.key_pair("sa", dry)
-    return folder.made
+    made: list[str] = folder.made
+    return made
 
 
 def test_everything_is_made_once(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import pwd
 import stat
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ansible_collections.kubelab.lab.plugins.action.files import check_syntax
@@ -27,10 +28,11 @@ class Node:
         return self.answers.pop(0)
 
 
-def changes(tmp_path: Path, content: bytes, dry: bool = False, **attributes: object) -> list[str]:
+def changes(tmp_path: Path, content: bytes, dry: bool = False, **attributes: Any) -> list[str]:
     run = Files(Node(check_mode=dry))
     run.file(str(tmp_path / "a.conf"), {**ME, **attributes}, content)
-    return run.changed
+    changed: list[str] = run.changed
+    return changed
 
 
 def test_a_second_run_changes_nothing(tmp_path: Path) -> None:
@@ -91,7 +93,7 @@ def test_directories_get_their_parents(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("attributes", "word"), [({"owner": "no-such-user"}, "no-such-user"), ({"mode": 0o644}, "quoted")]
 )
-def test_wrong_attributes_are_named(tmp_path: Path, attributes: dict[str, object], word: str) -> None:
+def test_wrong_attributes_are_named(tmp_path: Path, attributes: dict[str, Any], word: str) -> None:
     with pytest.raises(Problem, match=word):
         changes(tmp_path, b"x", **attributes)
 

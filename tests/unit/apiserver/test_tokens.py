@@ -10,7 +10,6 @@ import jwt
 import pytest
 
 from controlplane.api.document import Document
-from controlplane.apiserver import tokens as tokens_module
 from controlplane.apiserver.tokens import Grant, InvalidToken, Tokens
 from tests.support.pki import write_key
 
@@ -53,7 +52,7 @@ def test_an_expired_token_is_refused(tokens: Tokens, monkeypatch: pytest.MonkeyP
     if remembered:
         token, _ = tokens.issue(GRANT)
         tokens.authenticate(token)
-        monkeypatch.setattr(tokens_module.time, "time", lambda: 1e11)
+        monkeypatch.setattr(time, "time", lambda: 1e11)
     else:
         token, _ = tokens.issue(Grant("a", "default", "uid-1", (), -10))
     with pytest.raises(InvalidToken):
@@ -86,7 +85,7 @@ def test_a_remembered_token_dies_with_its_pod(tokens: Tokens, world: World) -> N
 
 def forged(claims: Mapping[str, object]) -> list[str]:
     return [
-        jwt.encode(dict(claims), None, "none"),
+        jwt.encode(dict(claims), "", "none"),
         jwt.encode(dict(claims), "k" * 32, "HS256"),
     ]
 

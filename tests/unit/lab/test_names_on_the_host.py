@@ -1,5 +1,7 @@
 """What belongs to a machine is found by name alone: never another machine's, never another lab's."""
 
+from typing import Any
+
 import pytest
 
 from lab import cgroups, facts, health, network, paths, ssh
@@ -45,7 +47,7 @@ def test_ssh_goes_through_the_labs_network() -> None:
 
 def test_ready_conditions_of_a_node_list() -> None:
     ready = {"type": "Ready", "status": "Unknown"}
-    answer = {
+    answer: dict[str, Any] = {
         "items": [
             {
                 "metadata": {"name": "a"},

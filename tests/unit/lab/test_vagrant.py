@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lab import box, facts, libvirt, paths, setup, ssh, vagrant, vmtest
+from lab import box, facts, leaks, libvirt, paths, setup, ssh, vagrant, vmtest
 from lab.console import Steps
 from lab.run import LabError
 from lab.vagrant import Vagrant
@@ -111,7 +111,7 @@ def test_the_boot_loader_names_the_kernel_and_the_interfaces() -> None:
 
 def test_the_proof_removes_its_lab_after_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     downs = []
-    monkeypatch.setattr(vmtest.leaks, "of", lambda _: [])
+    monkeypatch.setattr(leaks, "of", lambda _: [])
 
     def fail() -> facts.Lab:
         raise LabError("no box")
@@ -121,7 +121,7 @@ def test_the_proof_removes_its_lab_after_a_failure(monkeypatch: pytest.MonkeyPat
 
 
 def test_the_proof_fails_when_something_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(vmtest.leaks, "of", lambda _: ["process 1: qemu"])
+    monkeypatch.setattr(leaks, "of", lambda _: ["process 1: qemu"])
     monkeypatch.setattr(vmtest, "_look", lambda *_: None)
     assert vmtest.prove(Steps(), lambda: LAB, lambda: None) == 1
 

@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loadbalancer import changes
+from loadbalancer.chains import is_ours
 from loadbalancer.rules import JUMPS, RuleSet
 from tests.unit.loadbalancer.make import backends, port, ruleset
 
@@ -96,7 +97,7 @@ def test_feeding_the_difference_gives_what_is_wanted(kernel: Kernel, wanted: Rul
     apply(kernel, wanted)
     after = as_tables(kernel)
     for table, chains in wanted.tables.items():
-        assert {c: r for c, r in after[table].items() if changes.is_ours(c)} == chains
+        assert {c: r for c, r in after[table].items() if is_ours(c)} == chains
     for jump in wanted.jumps:
         assert after[jump.table][jump.chain].count(jump.rule) == 1
     assert changes.foreign(after) == before

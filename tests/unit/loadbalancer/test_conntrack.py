@@ -75,7 +75,7 @@ class FakeConntrack:
         self.deleted: list[list[str]] = []
         self.refusal = refusal
 
-    def __call__(self, args: Sequence[str], **_: object) -> str:
+    def __call__(self, args: Sequence[str], stdin: str = "", timeout_s: float = 30.0) -> str:
         if "-L" in args:
             return flow("10.96.0.10", 53, "10.244.2.2") + "\n" + flow("10.96.0.10", 53, "10.244.2.2") + "\n"
         if self.refusal:

@@ -1,6 +1,7 @@
 """Which public addresses a node answers for: the decision, and each step of taking and leaving one."""
 
 from collections.abc import Iterable
+from datetime import datetime
 
 import pytest
 
@@ -52,7 +53,7 @@ class World:
     """The machine, its network and the API server, as an announcer sees them."""
 
     def __init__(self) -> None:
-        self.now = 100.0
+        self.time_s = 100.0
         self.addresses: set[str] = set()
         self.looks = 0
         self.announced: list[str] = []
@@ -89,11 +90,14 @@ class World:
             raise Unreachable("no answer")
         return self.ours
 
+    def now(self) -> datetime:
+        raise AssertionError("the wall clock is nobody's business here")
+
     def monotonic(self) -> float:
-        return self.now
+        return self.time_s
 
     def step(self, *wanted: str, after_s: float = 0.0) -> float:
-        self.now += after_s
+        self.time_s += after_s
         return self.announcer.step(dict.fromkeys(wanted, WEB))
 
 

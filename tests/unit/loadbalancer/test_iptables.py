@@ -17,7 +17,7 @@ class FakeTools:
         self.fed: list[str] = []
         self.fails = False
 
-    def __call__(self, args: Sequence[str], stdin: str = "", **_: object) -> str:
+    def __call__(self, args: Sequence[str], stdin: str = "", timeout_s: float = 30.0) -> str:
         self.calls.append(list(args))
         if "restore" in args[0]:
             if self.fails:

@@ -59,7 +59,7 @@ class FakeIp:
         self.unreachable = unreachable
         self.changes = 0
 
-    def __call__(self, args: Sequence[str], **_: object) -> str:
+    def __call__(self, args: Sequence[str], stdin: str = "", timeout_s: float = 30.0) -> str:
         match list(args):
             case ["ip", "-4", "-json", "route", "show", "proto", "76"]:
                 return (

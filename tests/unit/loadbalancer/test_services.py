@@ -1,5 +1,7 @@
 """Which ports a Service has on this node, and which endpoints get its traffic."""
 
+from typing import Any
+
 import pytest
 
 from controlplane.api.types import EndpointPort, LoadBalancerIngress, ServicePort
@@ -81,7 +83,7 @@ def test_a_slice_without_a_usable_port_gives_no_endpoints(number: int | None) ->
 
 
 @pytest.mark.parametrize("spec", [{"cluster_ip": "None"}, {"cluster_ip": ""}, {"type": "ExternalName"}])
-def test_services_without_an_address_have_no_rules(spec: dict[str, object]) -> None:
+def test_services_without_an_address_have_no_rules(spec: dict[str, Any]) -> None:
     assert service_ports(service(**spec), [], "worker-1") == ((), ())
 
 

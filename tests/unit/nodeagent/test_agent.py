@@ -61,7 +61,7 @@ class Told:
     def __init__(self) -> None:
         self.reasons: list[str] = []
 
-    def __call__(self, _: Pod, __: str, reason: str, ___: str) -> None:
+    def __call__(self, pod: Pod, type: str, reason: str, message: str) -> None:
         self.reasons.append(reason)
 
     def about_node(self, _: str, reason: str, __: str) -> None:

@@ -95,7 +95,7 @@ def test_who_takes_no_part_may_always_start(tmp_path: Path, profile: str, contro
 
 def test_a_mark_of_the_watchdog_counts_until_the_pods_were_listed_again(rig: Rig) -> None:
     cutoff.mark(rig.folder, "the watchdog was here")
-    assert rig.guard.fenced
+    assert (rig.guard.fenced, rig.guard.may_start()) == (True, False)
     rig.lists = [False, True]  # the first list fails
     rig.guard.renewed(1000.0)
     assert rig.released.wait(5)

@@ -35,7 +35,7 @@ class Rig:
         self.woken = threading.Event()
         self.images = ImageManager(self.runtime, self.clock, self.tell, lambda _: self.woken.set())
 
-    def tell(self, _: Pod, __: str, reason: str, message: str) -> None:
+    def tell(self, pod: Pod, type: str, reason: str, message: str) -> None:
         self.events.append((reason, message))
 
     def state(self, pod: Pod, attempt: int = 0) -> ImageState:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -36,7 +37,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
     return made
 
 
-def runtime(**config: int) -> Nerdctl:
+def runtime(**config: Any) -> Nerdctl:
     return Nerdctl(NerdctlConfig(("nerdctl",), "/runc-pod", "kubelab", **config))
 
 

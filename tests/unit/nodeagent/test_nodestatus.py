@@ -15,8 +15,7 @@ from nodeagent.host import Room
 from nodeagent.nodestatus import CONTROL_PLANE, Facts, node_body, status_body, without_times
 from nodeagent.peerlist import PeerList
 from nodeagent.runtime.base import Image
-from tests.unit.nodeagent.builders import WALL
-from tests.unit.nodeagent.test_agent import CONFIG
+from tests.unit.nodeagent.builders import CONFIG, WALL
 
 ROOM = Room(2**30, 2**34, 0.5, 0.5, 0.9)
 FACTS = Facts(

@@ -129,7 +129,7 @@ class Rig:
         self.woken: asyncio.Queue[str] = asyncio.Queue()
         self.probes = ProbeManager(self.loop.loop, self.runtime, self.tell, self.woken.put_nowait)
 
-    def tell(self, _: Pod, __: str, reason: str, message: str) -> None:
+    def tell(self, pod: Pod, type: str, reason: str, message: str) -> None:
         self.events.append(f"{reason}: {message}")
 
     def wait(self) -> None:

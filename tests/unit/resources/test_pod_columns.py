@@ -37,7 +37,7 @@ def ended(code: int, reason: str = "", signal: int = 0) -> dict[str, Any]:
     return {"restartCount": 0, "state": {"terminated": {"exitCode": code, "reason": reason, "signal": signal}}}
 
 
-LAST = {"lastState": {"terminated": {"finishedAt": "2026-11-24T10:59:55Z"}}}
+LAST: dict[str, Any] = {"lastState": {"terminated": {"finishedAt": "2026-11-24T10:59:55Z"}}}
 READY = [{"type": "Ready", "status": "True"}]
 
 

@@ -1,4 +1,3 @@
-# ruff: noqa: ARG002 (stand-ins share the signatures of what they stand for)
 """What a binding's answer means, with a client that answers as the API may."""
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from controlplane.api.types import Node, Pod, Taint, Toleration
@@ -12,6 +14,7 @@ from tests.unit.scheduler.build import demand, node, pod, table
 
 MASTER = node("master", taints=(Taint(key="node-role.kubernetes.io/control-plane", effect="NoSchedule"),))
 UNREACHABLE = Taint(key="node.kubernetes.io/unreachable", effect="NoSchedule")
+GPU: dict[str, Any] = {"example.com/gpu": "1"}
 GONE = Taint(key="node.kubernetes.io/unreachable", effect="NoExecute")
 
 
@@ -69,13 +72,13 @@ def placed(one: Pod, nodes: NodeTable) -> str:
             id="too many pods",
         ),
         pytest.param(
-            pod(**{"ephemeral-storage": "20Gi"}), table(node("worker-1")),
+            pod(ephemeral_storage="20Gi"), table(node("worker-1")),
             "0/1 nodes are available: 1 Insufficient ephemeral-storage. "
             "worker-1: ephemeral-storage: needs 20Gi, 10Gi free",
             id="disk",
         ),
         pytest.param(
-            pod(**{"example.com/gpu": "1"}), table(node("worker-1")),
+            pod(**GPU), table(node("worker-1")),
             "0/1 nodes are available: 1 Insufficient example.com/gpu. worker-1: example.com/gpu: needs 1, 0 free",
             id="extended resource that no node has",
         ),
