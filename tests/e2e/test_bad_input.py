@@ -23,7 +23,7 @@ WORDS = [
     "'\"\\",
     "",
 ]
-COMMAND = ["sh", "-c", 'for w in "$@" "$E"; do printf "<%s>" "$w"; done', "--"]
+COMMAND = ["sh", "-c", 'for w in "$@" "$E"; do printf "<%s>\\n" "$w"; done', "--"]
 
 
 def pod(name: str = "bad", **container: Any) -> dict[str, Any]:
@@ -59,7 +59,7 @@ def test_words_of_a_shell_reach_the_container_as_they_are(lab: Lab, namespace: s
     obj = with_metadata(obj, annotations={"note": value})
     lab.kubectl("create", "-n", namespace, "-f", "-", stdin=json.dumps(obj))
     lab.kubectl("wait", "pod/literal", "-n", namespace, "--for=jsonpath={.status.phase}=Succeeded", "--timeout=60s")
-    assert lab.kubectl("logs", "literal", "-n", namespace) == "".join(f"<{word}>" for word in [*WORDS, value])
+    assert lab.kubectl("logs", "literal", "-n", namespace) == "".join(f"<{word}>\n" for word in [*WORDS, value])
     stored = lab.get("pod", "literal", "-n", namespace)
     assert stored["metadata"]["annotations"]["note"] == value
     assert not Path(TRACE).exists()

@@ -36,7 +36,8 @@ def crash_up(printed: str, log: str = "", words: str = "") -> None:
             else:
                 raise AssertionError(f"make up never came to {printed!r}: {''.join(said)}")
             if log:
-                eventually(words, lambda: words in (CRASHING.state / "log" / log).read_text(), every_s=0.05)
+                file = CRASHING.state / "log" / log
+                eventually(words, lambda: file.exists() and words in file.read_text(), every_s=0.05)
         finally:
             os.killpg(up.pid, signal.SIGKILL)
     assert up.returncode == -signal.SIGKILL
@@ -81,26 +82,27 @@ def test_a_machine_has_the_limits_of_the_table(lab: Lab, name: str) -> None:
     node = facts.lab(state.table(), lab.name, 0, len(NODES) - 1).node(name)
     init = cgroups.init_of(lab.name, name)
     assert init is not None
-    found = dict.fromkeys(("memory", "cpu"), "")
-    for line in Path(f"/proc/{init}/cgroup").read_text().splitlines():
-        _, controllers, path = line.split(":", 2)
-        for what in found:
-            if what in controllers.split(",") or not controllers:
-                found[what] = limit_above(cgroups.ROOT / controllers.removeprefix("name="), path, lab, name, what)
-    assert found["memory"] == str(node.memory_bytes)
-    assert found["cpu"] == str(node.cpu_milli * 100)
+    groups = own_groups(init, f"{lab.name}-{name}")
+    assert limit(groups, "memory.max", "memory.limit_in_bytes") == str(node.memory_bytes)
+    assert limit(groups, "cpu.max", "cpu.cfs_quota_us") == str(node.cpu_milli * 100)
     size = lab.ssh(name, "df -B1 --output=size /var/lib/containerd").split()[-1]
     assert 0.8 * node.disk_bytes < int(size) <= node.disk_bytes
 
 
-def limit_above(root: Path, path: str, lab: Lab, name: str, what: str) -> str:
-    """The limit of the machine's own group, which is at or above the path of its init."""
-    at = root / path.lstrip("/")
-    for folder in (at, *at.parents):
-        for file in {"memory": ("memory.max", "memory.limit_in_bytes"), "cpu": ("cpu.max", "cpu.cfs_quota_us")}[what]:
-            if folder.name.removesuffix(".service") == f"{lab.name}-{name}" and (folder / file).exists():
-                return (folder / file).read_text().split()[0]
-    return ""
+def own_groups(pid: int, name: str) -> list[Path]:
+    """The machine's own group in each hierarchy: at or above that of its first process."""
+    found = []
+    for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines():
+        _, controllers, path = line.split(":", 2)
+        at = cgroups.ROOT / controllers.removeprefix("name=") / path.lstrip("/")
+        found += [folder for folder in (at, *at.parents) if folder.name.removesuffix(".service") == name]
+    return found
+
+
+def limit(groups: list[Path], *files: str) -> str:
+    """The first word of the first of these files that one of the groups has."""
+    there = [group / file for group in groups for file in files if (group / file).exists()]
+    return there[0].read_text().split()[0] if there else "no limit"
 
 
 def test_a_persons_own_image_is_found_by_its_name(lab: Lab, namespace: str, tmp_path: Path) -> None:
