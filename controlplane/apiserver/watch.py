@@ -175,8 +175,8 @@ async def _follow(
                     await stream.write(lines)
             elif changes is None and request.bookmarks:
                 await stream.write(events.bookmark(watcher.revision))
-            if end <= time.monotonic():
-                break
+            if end <= time.monotonic() or (changes is None and left <= BOOKMARK_S):
+                break  # timers may come a millisecond early: that is no reason for a second bookmark
     except TimeoutError:
         return  # the reader doesn't read: there is nobody to tell
     except asyncio.CancelledError:
