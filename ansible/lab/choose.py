@@ -32,11 +32,9 @@ def choose(name: str, option: Callable[[str], str], steps: Steps) -> tuple[state
     """Return the lab's record and provider, saying which and why. Raises: LabError naming all that is missing."""
     found = state.record(name)
     wanted = wanted_record(name, option, found, state.slots())
-    if wanted.provider == "hosts":
-        steps.say(f"lab {name}: machines of {wanted.inventory}, as asked for")
-        return wanted, by_name("hosts", wanted.inventory)
     lab = facts.lab(state.table(), name, wanted.slot, wanted.workers)
-    off = [node for node in lab.nodes if cgroups.init_of(name, node.name) is None]
+    made_here = lab.nodes if wanted.provider != "hosts" else ()
+    off = [node for node in made_here if cgroups.init_of(name, node.name) is None]
     driver = option("DRIVER")
     needs = preflight.needs(
         state.table(), lab, wanted.provider, new_nodes=len(off), forward_runs=bool(forward.running(name))
@@ -44,6 +42,9 @@ def choose(name: str, option: Callable[[str], str], steps: Steps) -> tuple[state
     decision = preflight.decide(preflight.observe(state.table(), lab, driver), needs)
     if decision.problems:
         raise LabError("nothing was changed, because\n" + "\n".join(f"  - {p}" for p in decision.problems))
+    if wanted.provider == "hosts":
+        steps.say(f"lab {name}: your own machines, those of {wanted.inventory}")
+        return wanted, by_name("hosts", wanted.inventory)
     title = {"local": "local machines", "vagrant": "virtual machines"}[decision.provider]
     why = "as it stands" if found else decision.why
     steps.say(f"lab {name}: 1 master and {wanted.workers} workers as {title} ({why})")
@@ -60,6 +61,10 @@ def wanted_record(
     asked = option("WORKERS")
     if asked and not asked.isdigit():
         raise LabError(f"WORKERS={asked}: a number")
+    if asked and inventory:
+        raise LabError(f"WORKERS={asked}: of your own machines, the inventory says how many there are")
+    if provider == "hosts" and not inventory:
+        raise LabError("PROVIDER=hosts: say which machines, INVENTORY=file (ansible/README.md)")
     workers = int(asked or (found.workers if found else state.table().default_workers))
     suffix = "" if name == state.table().default_lab else f" LAB={name}"
     if found and provider not in ("auto", found.provider):

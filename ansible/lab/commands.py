@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from lab import artifacts, base, choose, facts, health, leaks, locks, paths, push, state, testing, up, vagrant, vmtest
 from lab.console import Steps
 from lab.facts import Lab
+from lab.hosts import Hosts
 from lab.provider import Provider
 from lab.run import LabError, shown
 
@@ -75,6 +76,8 @@ def provision(name: str, option: Options) -> int:
     steps = Steps()
     with alone(name):
         path = up.inventory_path(lab, provider)
+        if isinstance(provider, Hosts) and provider.read() != state.listing(name):
+            raise LabError(f"{path} has changed since `make up`: run that, it looks at all of it")
         up.provision(lab, provider.name, path, steps, always=True)
         up.finish(lab, provider, steps)
     return 0
@@ -185,10 +188,10 @@ def status(name: str, option: Options) -> int:
         silent = ""
     except LabError as error:
         nodes, silent = {}, f"the API does not answer: {error}"
-    print(f"\n  {'NAME':<10} {'ADDRESS':<13} {'MACHINE':<11} NODE")
+    print(f"\n  {'NAME':<10} {'ADDRESS':<15} {'MACHINE':<11} NODE")
     for node in lab.nodes:
         ready = {"True": "Ready", "False": "NotReady"}.get(nodes.get(node.name, "-"), nodes.get(node.name, "-"))
-        print(f"  {node.name:<10} {node.address:<13} {machines[node.name]:<11} {ready}")
+        print(f"  {node.name:<10} {node.address:<15} {machines[node.name]:<11} {ready}")
     if silent:
         print(f"\n{silent}")
     return 0

@@ -28,12 +28,16 @@ def title(lab: str) -> str:
 
 
 def ensure(lab: Lab, namespace: str) -> None:
-    """Start the forward unless it runs; `namespace` is the network to connect from, "" the host's own."""
-    if running(lab.name):
+    """Start the forward unless it runs; `namespace` is the network to connect from, "" the host's own.
+
+    One that leads to another address (the inventory of a person's own machines changed) is replaced.
+    """
+    destination = f"{lab.master.address}:{lab.api_port}"
+    if procs.by_arguments(lambda words: words[0] == title(lab.name) and destination in words):
         return
+    stop(lab.name)
     log = paths.lab_dir(lab.name) / "log" / "forward.log"
     log.parent.mkdir(parents=True, exist_ok=True)
-    destination = f"{lab.master.address}:{lab.api_port}"
     command = [sys.executable, "-m", "lab.forward", lab.name, str(lab.forward_port), destination, namespace]
     with log.open("ab") as out:
         process = subprocess.Popen(  # noqa: S603  (argument list of our own making)

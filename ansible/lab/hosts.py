@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from pathlib import Path
+from typing import cast
 
-from lab import base, forward, health, paths
+from lab import base, forward, health, own, paths, ssh, state
 from lab.console import Steps
 from lab.facts import Lab
 from lab.inventory import Variables
-from lab.run import LabError, logged
+from lab.run import LabError, attempt, logged, tail
 
 
 class Hosts:
@@ -21,6 +23,15 @@ class Hosts:
     def __init__(self, inventory: Path) -> None:
         self.inventory = inventory
 
+    def read(self) -> own.Listing:
+        """What Ansible makes of the inventory. Raises: LabError with its words where it can't read it."""
+        command = [paths.venv_bin("ansible-inventory"), "-i", str(self.inventory), "--list"]
+        strict = {"ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "true"}
+        done = attempt([*command, "--playbook-dir", paths.ANSIBLE], env={**base.ansible_environment(), **strict})
+        if done.returncode:
+            raise LabError(f"INVENTORY={self.inventory}: Ansible can't read it\n{tail(done.stderr)}")
+        return cast("own.Listing", json.loads(done.stdout))
+
     def up(self, lab: Lab, base_image: Path | None, steps: Steps) -> None:
         del base_image
         command = [paths.venv_bin("ansible"), "-i", str(self.inventory), "cluster", "-m", "ansible.builtin.ping"]
@@ -28,11 +39,12 @@ class Hosts:
             logged(
                 command,
                 paths.lab_dir(lab.name) / "log" / "ping.log",
-                env=base.ansible_environment(),
+                env=ssh.ansible_environment(lab.name),
                 cwd=paths.ANSIBLE,
             )
-        with steps.step("forward to the API"):
+        with steps.step("forward to the API") as note:
             forward.ensure(lab, namespace="")
+            note.append(f"127.0.0.1:{lab.forward_port} → {lab.master.address}:{lab.api_port}")
 
     def connections(self, lab: Lab) -> dict[str, Variables]:
         del lab
@@ -45,7 +57,11 @@ class Hosts:
     def down(self, lab: Lab, steps: Steps) -> None:
         with steps.step("forward to the API"):
             forward.stop(lab.name)
-        steps.say("  · the machines themselves are yours, and stay as they are")
+            ssh.end_connections(lab.name)
+        steps.say(
+            "  · the machines themselves are yours: they run on as they are (ansible/README.md, "
+            '"Machines of your own", says how kubelab gets off them)'
+        )
 
     def states(self, lab: Lab) -> dict[str, str]:
         return {node.name: "(yours)" for node in lab.nodes}
@@ -71,8 +87,7 @@ class Hosts:
         return subprocess.run(["sh", "-c", command], check=False).returncode  # noqa: S603, S607
 
     def shell(self, lab: Lab, node: str, command: str) -> list[str]:
-        del lab
-        return ["ssh", node, *([command] if command else [])]
+        return [*own.ssh_command(state.listing(lab.name), node), *([command] if command else [])]
 
     def inside(self, lab: Lab) -> list[str]:
         del lab
@@ -80,4 +95,4 @@ class Hosts:
 
 
 def _yours(nodes: list[str]) -> LabError:
-    return LabError(f"{', '.join(nodes)}: these machines are yours; the lab can't switch or unplug them")
+    return LabError(f"{', '.join(nodes)}: of your own machines, that only you can switch or unplug; nothing was done")

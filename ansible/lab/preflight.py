@@ -17,7 +17,7 @@ from lab import cgroups, paths, rootfs, vagrant
 from lab.facts import Facts, Lab
 from lab.run import attempt
 
-PROVIDERS = ("auto", "local", "vagrant")
+PROVIDERS = ("auto", "local", "vagrant", "hosts")
 _MANY_ADDRESSES = 12
 
 
@@ -73,7 +73,7 @@ def decide(host: Host, needs: Needs) -> Decision:
     problems = list(_shared(host, needs))
     if provider == "local":
         problems += _local(host, needs)
-    elif host.vm_problem:
+    elif provider == "vagrant" and host.vm_problem:
         problems.append(host.vm_problem)
     return Decision(provider, why, tuple(problems))
 
@@ -112,7 +112,7 @@ def _shared(host: Host, needs: Needs) -> Iterable[str]:
             f"too little disk: {needs.new_nodes} more machines take about {disk} MiB, "
             f"{host.disk_mib} MiB are free in {paths.REPO}"
         )
-    if not host.base_cached and host.cache_mib < needs.disk_mib_cache:
+    if needs.provider != "hosts" and not host.base_cached and host.cache_mib < needs.disk_mib_cache:
         yield (
             f"too little disk for the cache: {needs.disk_mib_cache} MiB needed, "
             f"{host.cache_mib} MiB free in {paths.cache()}: XDG_CACHE_HOME= takes another folder"

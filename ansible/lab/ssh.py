@@ -6,11 +6,12 @@ the same configuration file and needs to know nothing about it.
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from pathlib import Path
 
-from lab import network, paths, procs
+from lab import base, network, paths, procs
 from lab.facts import Lab, Node
 from lab.run import LabError, attempt, run
 
@@ -64,7 +65,12 @@ def command(lab: str, node: str) -> list[str]:
 
 def connections_dir(lab: str) -> Path:
     """Where Ansible's standing connections have their sockets (their paths have to be short)."""
-    return Path(f"/run/{lab}-ssh")
+    return Path(f"/run/{lab}-ssh") if os.geteuid() == 0 else Path.home() / ".ansible" / f"{lab}-ssh"
+
+
+def ansible_environment(lab: str) -> dict[str, str]:
+    """What a run of Ansible on the lab's machines gets: its standing connections are where `down` ends them."""
+    return {**base.ansible_environment(), "ANSIBLE_SSH_CONTROL_PATH_DIR": str(connections_dir(lab))}
 
 
 def end_connections(lab: str) -> None:

@@ -6,8 +6,9 @@ import contextlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import cast
 
-from lab import facts, paths
+from lab import facts, own, paths
 from lab.facts import Facts, Lab
 from lab.run import LabError
 
@@ -54,7 +55,30 @@ def load(name: str) -> Lab:
     found = record(name)
     if found is None:
         raise LabError(f"there is no lab {name!r} here: `make up{_suffix(name)}` makes it")
+    if found.provider == "hosts":
+        return own.lab(table(), listing(name), name, found.slot)
     return facts.lab(table(), name, found.slot, found.workers)
+
+
+def listing_path(name: str) -> Path:
+    """Where the lab keeps what its person's inventory said when it was brought up."""
+    return paths.lab_dir(name) / "listing.json"
+
+
+def listing(name: str) -> own.Listing:
+    """What the inventory of a lab of a person's own machines said. Raises: LabError."""
+    try:
+        return cast("own.Listing", json.loads(listing_path(name).read_text()))
+    except FileNotFoundError:
+        raise LabError(f"lab {name} doesn't know its machines: `make up{_suffix(name)} INVENTORY=file`") from None
+
+
+def save_listing(name: str, new: own.Listing) -> None:
+    """Keep it: readable for its owner only, since an inventory may hold passwords."""
+    part = listing_path(name).with_suffix(".part")
+    part.touch(mode=0o600)
+    part.write_text(json.dumps(new, indent=1))
+    part.rename(listing_path(name))
 
 
 def _suffix(name: str) -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import os
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lab import artifacts, base, build, facts, health, inventory, paths, push, rootfs, setup, ssh, state
+from lab import artifacts, base, build, facts, health, inventory, own, paths, push, rootfs, setup, ssh, state
 from lab.console import Steps
 from lab.facts import Facts, Lab
 from lab.hosts import Hosts
@@ -92,9 +92,7 @@ def write_inventory(lab: Lab, provider: Provider, built: Built) -> Path:
     }
     variables = inventory.lab_variables(lab, made, provider.name)
     if isinstance(provider, Hosts):
-        own = ("lab_wheelhouse", "lab_wheel", "lab_nerdctl", "lab_pki_dir", "lab_kubeconfig", "lab_api_forward_port")
-        extra = {key: variables[key] for key in own} | {"lab_dir": str(folder)}
-        (folder / "extra.json").write_text(json.dumps(extra))
+        (folder / "extra.json").write_text(json.dumps(variables | {"lab_dir": str(folder)}, indent=1))
         return provider.inventory
     path = inventory_path(lab, provider)
     path.write_text(inventory.text(inventory.document(hosts, [lab.master.name], variables)))
@@ -102,10 +100,11 @@ def write_inventory(lab: Lab, provider: Provider, built: Built) -> Path:
     return path
 
 
-def fingerprint(inventory_file: Path) -> str:
+def fingerprint(lab: Lab, inventory_file: Path) -> str:
     """The hash of everything that site.yml depends on: the same again means that a run would change nothing."""
     names = ("site.yml", "ansible.cfg", "roles", "collections", "group_vars")
-    return paths.digest([*(paths.ANSIBLE / name for name in names), inventory_file])
+    of_own_machines = [state.listing_path(lab.name), paths.lab_dir(lab.name) / "extra.json"]
+    return paths.digest([*(paths.ANSIBLE / name for name in names), inventory_file, *of_own_machines])
 
 
 def provision(lab: Lab, provider: str, inventory_file: Path, steps: Steps, *, always: bool) -> None:
@@ -113,36 +112,49 @@ def provision(lab: Lab, provider: str, inventory_file: Path, steps: Steps, *, al
     if not (paths.ANSIBLE / "site.yml").exists():
         return
     mark = paths.lab_dir(lab.name) / "provisioned"
-    now = fingerprint(inventory_file)
+    now = fingerprint(lab, inventory_file)
     if not always and mark.exists() and mark.read_text() == now:
         steps.say("  · site.yml: nothing changed since its last run (make provision runs it anyway)")
         return
     mark.unlink(missing_ok=True)
     log = state.log(lab.name, "site")
     command = [paths.venv_bin("ansible-playbook"), "-i", str(inventory_file), "site.yml"]
-    environment = base.ansible_environment()
-    if provider != "hosts":
-        environment["ANSIBLE_SSH_CONTROL_PATH_DIR"] = str(ssh.connections_dir(lab.name))
     if provider == "local":
         # Clones of the base image have the packages already, and no way to any others.
         command.append("--skip-tags=packages")
     if provider == "hosts":
         command += ["-e", f"@{paths.lab_dir(lab.name) / 'extra.json'}"]
     with steps.step("site.yml: software on the machines") as note:
-        logged(command, log, env=environment, cwd=paths.ANSIBLE)
+        logged(command, log, env=ssh.ansible_environment(lab.name), cwd=paths.ANSIBLE)
         note.append(f"log: {os.path.relpath(log)}")
     mark.write_text(now)
 
 
 def machines(name: str, record: state.Record, provider: Provider, steps: Steps) -> tuple[Lab, Path]:
     """Set-up, builds, machines and inventory: everything below site.yml."""
-    # First of all, so that no other lab takes its number meanwhile.
-    state.save(name, record)
-    lab = facts.lab(state.table(), name, record.slot, record.workers)
-    prepare_host(steps, for_vms=provider.name == "vagrant")
+    if isinstance(provider, Hosts):
+        lab = of_own_machines(name, record, provider, steps)
+    else:
+        # First of all, so that no other lab takes its number meanwhile.
+        state.save(name, record)
+        lab = facts.lab(state.table(), name, record.slot, record.workers)
+        prepare_host(steps, for_vms=provider.name == "vagrant")
     built = build_all(state.table(), steps, with_base=provider.wants_base)
     provider.up(lab, built.base, steps)
     return lab, write_inventory(lab, provider, built)
+
+
+def of_own_machines(name: str, record: state.Record, provider: Hosts, steps: Steps) -> Lab:
+    """The lab of a person's inventory, kept once nothing is wrong with it. Raises: LabError, FactsError."""
+    prepare_host(steps)
+    with steps.step("the inventory is right") as note:
+        listing = provider.read()
+        lab = own.lab(state.table(), listing, name, record.slot)
+        note.append(f"{lab.master.name} {lab.master.address} and {len(lab.workers)} workers")
+        note.append(f"public addresses {lab.pool}")
+    state.save(name, replace(record, workers=len(lab.workers)))
+    state.save_listing(name, listing)
+    return lab
 
 
 def finish(lab: Lab, provider: Provider, steps: Steps) -> None:

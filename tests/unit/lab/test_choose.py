@@ -51,3 +51,14 @@ def test_an_inventory_makes_the_machines_a_persons_own(tmp_path: Path) -> None:
     (tmp_path / "hosts.yml").write_text("all: {}")
     path = str(tmp_path / "hosts.yml")
     assert wanted(None, INVENTORY=path) == Record(0, 3, "hosts", path)
+
+
+def test_the_number_of_a_persons_own_machines_is_not_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "hosts.yml").write_text("all: {}")
+    with pytest.raises(LabError, match="the inventory says how many"):
+        wanted(None, INVENTORY=str(tmp_path / "hosts.yml"), WORKERS="2")
+
+
+def test_a_persons_own_machines_need_an_inventory() -> None:
+    with pytest.raises(LabError, match="INVENTORY=file"):
+        wanted(None, PROVIDER="hosts")
