@@ -42,7 +42,7 @@ test: ## everything: checks, unit and integration tests, then a lab of its own f
 	@$(lab) test
 vm-test: ## the Vagrantfile proved with real virtual machines, emulated where there is no KVM: a master and a worker that runs a pod
 	@$(lab) vm-test
-bench: ## measure the standing lab, with the anchors beside the figures
+bench: ## measure the standing lab beside Kubernetes' figures [ARGS="footprint api pods failover"]
 	@$(lab) bench
 lint: ## formatting, types, import contracts, roles
 	@$(lab) lint

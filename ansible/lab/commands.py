@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -208,11 +209,12 @@ def env(name: str, option: Options) -> int:
 
 
 def bench(name: str, option: Options) -> int:
-    """Measure the standing lab."""
-    del option
+    """Measure the standing lab, or the parts of it that ARGS names."""
     standing(name)
     environment = {**base.ansible_environment(), "LAB": name}
-    return shown([paths.venv_bin("python"), "-m", "tests.bench"], env=environment, cwd=paths.REPO)
+    return shown(
+        [paths.venv_bin("python"), "-m", "tests.bench", *shlex.split(option("ARGS"))], env=environment, cwd=paths.REPO
+    )
 
 
 def list_leaks(name: str, option: Options) -> int:

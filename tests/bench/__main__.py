@@ -107,6 +107,9 @@ def failover_rows(lab: Lab, namespace: str, out: Report) -> None:
     out.line(f"\npower cut → all replacements answer: {pods.summary([f.recovered_s for f in seen])} "
              f"(goal p50 {GOALS['failover p50']}, worst {GOALS['failover worst']}; "
              f"Kubernetes {KUBERNETES['failover p50']})")  # fmt: skip
+    silences = pods.takeovers(lab, namespace)
+    out.line(f"power cut of the announcer → the public address answers again: {pods.summary(silences)} "
+             f"(goal {GOALS['public address']})")  # fmt: skip
     out.line(f"longest gap of the Service: {pods.summary([f.gap_s for f in seen])} "
              f"(goal {GOALS['longest gap of the Service']})")  # fmt: skip
 

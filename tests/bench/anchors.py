@@ -27,6 +27,7 @@ GOALS = {
     "failover p50": "≤ 5 s",
     "failover worst": "≤ 8 s",
     "longest gap of the Service": "≤ 4 s",
+    "public address": "≤ 4 s",
     "create → Running p50": "≤ 0.7 s",
     "create → Running p99": "≤ 1.5 s",
     "control plane memory": "≤ 220 MiB",

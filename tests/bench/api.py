@@ -12,7 +12,7 @@ from typing import Any
 from tests.bench.anchors import API
 from tests.e2e.support import Lab
 
-_COUNTS = {"create": 1000, "get": 4000, "patchstatus": 1000, "delete": 1000, "put": 1000, "list": 60, "watch": 300}
+_COUNTS = {"create": 1000, "get": 1000, "patchstatus": 1000, "delete": 1000, "put": 1000, "list": 60, "watch": 300}
 
 
 def build(cache: Path) -> Path:

@@ -38,13 +38,8 @@ class RunningWatch:
         threading.Thread(target=self._read, daemon=True).start()
 
     def _read(self) -> None:
-        decoder, text = json.JSONDecoder(), ""
         for line in self._process.stdout or ():
-            text += line
-            if not line.startswith("}"):
-                continue
-            event, _ = decoder.raw_decode(text)
-            text = ""
+            event = json.loads(line)
             if event["object"]["status"].get("phase") == "Running":
                 with self._changed:
                     self.seen.setdefault(event["object"]["metadata"]["name"], time.monotonic())
@@ -89,43 +84,70 @@ class Failover:
 
 def failovers(lab: Lab, namespace: str, tries: int = 10) -> list[Failover]:
     """Power cuts of a worker that runs pods of a Service, and how long until all its replacements answer."""
-    lab.apply(web("bench", 3), namespace)
+    url = _published(lab, namespace)
+    return [_failover(lab, namespace, url) for _ in range(tries)]
+
+
+def takeovers(lab: Lab, namespace: str, tries: int = 5) -> list[float]:
+    """Seconds for which the public address is silent when the worker that announces it loses its power."""
+    _published(lab, namespace)
+    service = lab.get("service", "bench", "-n", namespace)
+    url = f"http://{service['status']['loadBalancer']['ingress'][0]['ip']}/"
+    silences = []
+    for _ in range(tries):
+        lab.ready_pods(namespace, "app=bench", 3)
+        eventually("the public address answers", lambda: lab.answers(url, 3))
+        lost = lab.get("service", "bench", "-n", namespace)["metadata"]["annotations"]["kubelab.io/announced-by"]
+        cut, ok = _answers_around(lab, url, lost, 12)
+        silences.append(_longest_gap(cut, ok))
+        lab.make("on", NODE=lost)
+        lab.await_node(lost, "True")
+    return silences
+
+
+def _published(lab: Lab, namespace: str) -> str:
+    """Three pods behind a LoadBalancer Service; its node port's URL on the master."""
+    if not lab.kubectl("get", "rc", "-n", namespace):
+        lab.apply(web("bench", 3), namespace)
+        lab.kubectl("expose", "rc", "bench", "-n", namespace, "--port=80", "--type=LoadBalancer")
     lab.ready_pods(namespace, "app=bench", 3)
-    lab.kubectl("expose", "rc", "bench", "-n", namespace, "--port=80", "--type=NodePort")
     port = lab.get("service", "bench", "-n", namespace)["spec"]["ports"][0]["nodePort"]
     master = lab.get("node", "master")["status"]["addresses"][0]["address"]
     url = f"http://{master}:{port}/"
     eventually("the Service answers", lambda: lab.answers(url, 10))
-    results = []
-    for _ in range(tries):
-        results.append(_failover(lab, namespace, url))
-    return results
+    return url
+
+
+def _answers_around(lab: Lab, url: str, lost: str, seconds: int) -> tuple[float, list[tuple[float, str]]]:
+    """Ask without a pause while the worker's power is cut; when that was, and when which answer was asked for."""
+    probe = (
+        f"end=$(($(date +%s) + {seconds})); while [ $(date +%s) -lt $end ]; do s=$(date +%s.%N); "
+        f'a=$(curl -s -m 1 {url}); echo "$s $a"; sleep 0.02; done'
+    )
+    answers: list[str] = []
+    asking = threading.Thread(target=lambda: answers.extend(lab.client(probe).splitlines()))
+    asking.start()
+    time.sleep(2)
+    cut = time.time()
+    lab.make("off", NODE=lost)
+    asking.join()
+    return cut, [(float(line.split()[0]), line) for line in answers if "pod=" in line]
+
+
+def _longest_gap(cut: float, ok: list[tuple[float, str]]) -> float:
+    times = [cut, *(at for at, _ in ok if at > cut)]
+    return max((b - a for a, b in pairwise(times)), default=float("inf"))
 
 
 def _failover(lab: Lab, namespace: str, url: str) -> Failover:
     before = lab.ready_pods(namespace, "app=bench", 3)
     lost = sorted(nodes(before))[0]
-    probe = (
-        f"end=$(($(date +%s) + 25)); while [ $(date +%s) -lt $end ]; do s=$(date +%s.%N); "
-        f'a=$(curl -s -m 1 {url}); echo "$s $a"; sleep 0.05; done'
-    )
-    answers: list[str] = []
-    asking = threading.Thread(target=lambda: answers.extend(lab.client(probe).splitlines()))
-    asking.start()
-    eventually("requests under way", lambda: asking.is_alive())
-    time.sleep(2)
-    cut = time.time()
-    lab.make("off", NODE=lost)
-    asking.join()
-    after = lab.ready_pods(namespace, "app=bench", 3)
-    fresh = names(after) - names(before)
-    ok = [(float(a.split()[0]), a) for a in answers if "pod=" in a]
-    firsts = [min((at for at, text in ok if f"pod={pod} " in text + " "), default=cut + 25) for pod in fresh]
-    times = [cut, *(at for at, _ in ok if at > cut)]
-    gap = max((b - a for a, b in pairwise(times)), default=25.0)
+    cut, ok = _answers_around(lab, url, lost, 14)
+    fresh = names(lab.ready_pods(namespace, "app=bench", 3)) - names(before)
+    firsts = [min((at for at, text in ok if f"pod={pod} " in f"{text} "), default=float("inf")) for pod in fresh]
     lab.make("on", NODE=lost)
     lab.await_node(lost, "True")
-    return Failover(max(firsts, default=cut) - cut, gap)
+    return Failover(max(firsts, default=cut) - cut, _longest_gap(cut, ok))
 
 
 def summary(values: list[float]) -> str:
