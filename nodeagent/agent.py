@@ -161,11 +161,13 @@ class Agent:
 
     def _advance(self, uid: str, pod: Pod) -> Plan | None:
         """Plan and apply until nothing is left to do; the last plan, or None when the pod is finished with."""
-        for _ in range(_PASSES_MAX):
+        for number in range(_PASSES_MAX):
             result = self._plan(uid, pod)
             self._parts.told.waiting(pod, result.waiting)
             if not result.actions:
                 return result
+            if number == 0 and not pod.status.container_statuses and not pod.terminating:
+                self._report(pod, result)  # people see ContainerCreating, as from a kubelet, and not just Pending
             if pod.terminating and any(isinstance(a, RemoveContainers) for a in result.actions):
                 self._report(pod, result)  # how it ended, before what would show it is removed
             for action in result.actions:

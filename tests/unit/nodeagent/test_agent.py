@@ -139,6 +139,15 @@ def test_a_pod_starts_and_is_reported_in_one_pass(rig: Rig) -> None:
     assert (spec.image, spec.cgroup_parent) == ("busybox", f"/no-such-cgroup/pod{UID}")
 
 
+def test_people_see_that_containers_are_being_created(rig: Rig) -> None:
+    rig.create()
+    rig.reconcile()
+    first = rig.api.statuses[0]
+    assert first["phase"] == "Pending"
+    assert [c["state"]["waiting"]["reason"] for c in first["containerStatuses"]] == ["ContainerCreating"]
+    assert len(rig.api.statuses) == 2, "that, and how it ended"
+
+
 def test_a_second_pass_does_and_says_nothing(rig: Rig) -> None:
     rig.create()
     rig.reconcile()
