@@ -122,7 +122,7 @@ def _answers_around(lab: Lab, url: str, lost: str, seconds: int) -> tuple[float,
     """Ask without a pause while the worker's power is cut; when that was, and when which answer was asked for."""
     probe = (
         f"end=$(($(date +%s) + {seconds})); while [ $(date +%s) -lt $end ]; do s=$(date +%s.%N); "
-        f'a=$(curl -s -m 1 {url}); echo "$s $a"; sleep 0.02; done'
+        f'a=$(curl -s -m 0.3 {url}); echo "$s $a"; sleep 0.02; done'
     )
     answers: list[str] = []
     asking = threading.Thread(target=lambda: answers.extend(lab.client(probe).splitlines()))
