@@ -1,4 +1,4 @@
-"""The node table of ansible/lab.yml as values, and one lab's share of it (names, addresses, ranges, ports).
+"""The node table of ansible/lab.toml as values, and one lab's share of it (names, addresses, ranges, ports).
 
 Pure. Every other module of the lab gets a `Lab` from here; nothing else computes an address.
 """
@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import tomllib
 from dataclasses import dataclass
-from typing import cast
-
-from lab import subset
+from typing import Any
 
 MAX_SLOT = 15
 FIXED_SLOTS = {"kubelab": 0, "kltest": 1}
@@ -79,15 +78,15 @@ class Lab:
 
 @dataclass(frozen=True)
 class Facts:
-    """ansible/lab.yml, parsed."""
+    """ansible/lab.toml, parsed."""
 
-    document: dict[str, subset.Value | subset.Section]
+    document: dict[str, Any]
 
     def word(self, section: str, key: str) -> str:
-        return str(cast("dict[str, subset.Value]", self.document[section])[key])
+        return str(self.document[section][key])
 
     def number(self, section: str, key: str) -> int:
-        return int(self.word(section, key))
+        return int(self.document[section][key])
 
     @property
     def default_lab(self) -> str:
@@ -95,11 +94,12 @@ class Facts:
 
     @property
     def default_workers(self) -> int:
-        return int(cast("int", self.document["default_workers"]))
+        return int(self.document["default_workers"])
 
     @property
-    def rows(self) -> list[dict[str, subset.Value]]:
-        return cast("list[dict[str, subset.Value]]", self.document["nodes"])
+    def rows(self) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = self.document["nodes"]
+        return rows
 
     @property
     def max_workers(self) -> int:
@@ -107,8 +107,8 @@ class Facts:
 
 
 def load(text: str) -> Facts:
-    """Parse the text of lab.yml."""
-    return Facts(subset.parse(text))
+    """Parse the text of lab.toml."""
+    return Facts(tomllib.loads(text))
 
 
 def slot_for(name: str, taken: dict[str, int]) -> int:
@@ -129,7 +129,7 @@ def lab(facts: Facts, name: str, slot: int, workers: int) -> Lab:
     if not _LAB_NAME.fullmatch(name):
         raise FactsError(f"LAB={name}: a small letter, then at most 9 small letters and digits")
     if not 1 <= workers <= facts.max_workers:
-        raise FactsError(f"WORKERS={workers}: 1 to {facts.max_workers} (the node table is ansible/lab.yml)")
+        raise FactsError(f"WORKERS={workers}: 1 to {facts.max_workers} (the node table is ansible/lab.toml)")
     nodes_net = _shifted(facts.word("ranges", "nodes"), slot)
     pods_net = _shifted(facts.word("ranges", "pods"), -slot)
     services_net = _shifted(facts.word("ranges", "services"), slot)
@@ -146,7 +146,7 @@ def lab(facts: Facts, name: str, slot: int, workers: int) -> Lab:
         )
         for position, row in enumerate(facts.rows)
     ]
-    number = {key: facts.number("numbers", key) for key in cast("dict[str, subset.Value]", facts.document["numbers"])}
+    number = {key: facts.number("numbers", key) for key in facts.document["numbers"]}
     return Lab(
         name=name,
         slot=slot,

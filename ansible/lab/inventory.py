@@ -96,4 +96,4 @@ def document(hosts: Mapping[str, Variables], masters: list[str], variables: Vari
 
 
 def text(inventory: Variables) -> str:
-    return "# Written by `make up` from ansible/lab.yml.\n" + json.dumps(inventory, indent=2) + "\n"
+    return "# Written by `make up` from ansible/lab.toml.\n" + json.dumps(inventory, indent=2) + "\n"

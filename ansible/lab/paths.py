@@ -9,7 +9,7 @@ from pathlib import Path
 
 REPO = Path(__file__).resolve().parents[2]
 ANSIBLE = REPO / "ansible"
-FACTS = ANSIBLE / "lab.yml"
+FACTS = ANSIBLE / "lab.toml"
 LABS = REPO / ".lab"
 
 

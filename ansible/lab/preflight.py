@@ -98,7 +98,7 @@ def _shared(host: Host, needs: Needs) -> Iterable[str]:
             if _collide(wanted, route):
                 yield (
                     f"the range for {what} {wanted} is in use on this host (route {route}): "
-                    "change `ranges` in ansible/lab.yml"
+                    "change `ranges` in ansible/lab.toml"
                 )
     memory = needs.new_nodes * needs.memory_mib_per_node
     if host.memory_mib < memory:
