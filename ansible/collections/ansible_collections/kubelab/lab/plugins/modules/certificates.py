@@ -53,7 +53,7 @@ options:
 EXAMPLES = r"""
 - name: Make the lab's certificates
   kubelab.lab.certificates:
-    directory: /home/me/lab/pki
+    directory: "{{ lab_pki }}"
     authority: kubelab
     certificates:
       admin: {common_name: kubernetes-admin, organizations: ["system:masters"]}

@@ -42,7 +42,7 @@ options:
 EXAMPLES = r"""
 - name: Install our code
   kubelab.lab.wheel:
-    wheel: /home/me/.cache/kubelab/wheels/kubelab-0.1.0-py3-none-any.whl
+    wheel: "{{ lab_wheel }}"
     venv: /opt/kubelab/venv
 """
 
