@@ -50,6 +50,11 @@ class Half:
             if self.store.health().writable:
                 raise
 
+    def catch_up(self) -> None:
+        """As `caught_up`, from a writer's thread."""
+        if self.cache.revision < self.store.acknowledged:
+            self.cache.wait_for(self.store.acknowledged, CATCH_UP_S)
+
 
 class Backend:
     """Safe to use from the event loop and from the writers' threads."""

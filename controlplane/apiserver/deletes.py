@@ -120,7 +120,7 @@ class Deletes:
                 raise target.not_found()
             try:
                 self._check(target, options, old, fresh)
-                return self._attempt(call, target, options, old)
+                return self._attempt(call, target, options, old, fresh)
             except LostRace:
                 fresh = True
         raise target.conflict()
@@ -139,7 +139,7 @@ class Deletes:
             error = target.conflict(why)
             raise error if fresh else lost_race(error)
 
-    def _attempt(self, call: Call, target: Target, options: Options, old: Document) -> Deleted:
+    def _attempt(self, call: Call, target: Target, options: Options, old: Document, fresh: bool) -> Deleted:
         strategy = target.resource.strategy
         ctx = self._backend.context(call.requester.name)
         obj = old.copy()
@@ -160,6 +160,8 @@ class Deletes:
             if may_go(obj) and not stays:
                 return Deleted(old if options.dry_run else store.delete(target.key, revision, call.term), True)
             if obj == old.obj:
+                if not fresh:
+                    raise LostRace(409, "Conflict", "what was read may be old")
                 return Deleted(old, False)
             document = (
                 Document.of(obj) if options.dry_run else store.update(target.key, obj, revision, None, call.term)

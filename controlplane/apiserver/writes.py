@@ -97,12 +97,20 @@ class Writes:
     def change(self, call: Call, target: Target, change: Change, part: Part = "main") -> Document:
         """Applies a change to an object; returns it as it is then.
 
+        The first try starts from the cache, which may be behind. So only what it wrote counts: a refusal, or a change
+        that changes nothing, is judged again by what the store has.
+
         Raises: ApiError 404, 409, 413, 422, 503.
         """
+        told = len(call.warnings)
         try:
             return self._once(call, target, change, part, fresh=False)
-        except (_Stale, LostRace):
+        except _Stale:
             pass
+        except ApiError as error:
+            if error.code >= 500:
+                raise
+        del call.warnings[told:]
         with self._losers[hash(target.key) % LOCKS]:
             for _ in range(TRIES):
                 try:
@@ -117,7 +125,10 @@ class Writes:
         old = self.current(target, fresh)
         if old is None:
             raise target.not_found()
-        return self._attempt(call, target, old, change(old), part)
+        document = self._attempt(call, target, old, change(old), part)
+        if document is old and not fresh:
+            raise _Stale
+        return document
 
     def current(self, target: Target, fresh: bool = False) -> Document | None:
         """The object as the cache has it; `fresh`, or what the cache doesn't have: as the store has it."""
@@ -237,7 +248,7 @@ class Writes:
 
 
 class _Stale(Exception):
-    """The client saw another revision than the one read (which may itself be old)."""
+    """What was read may be old, and it decides: the client saw another revision, or nothing would be written."""
 
 
 class LostRace(ApiError):

@@ -90,7 +90,9 @@ class Items:
     def delete_collection(self, namespace: str = "") -> Response:
         call, resource = current_call(), self._resource
         options, chosen = options_of(call), selection(call, resource)
-        listing = self._services.backend.cache(resource).list(resource.key, namespace)
+        half = self._services.backend.half(resource)
+        half.catch_up()
+        listing = half.cache.list(resource.key, namespace)
         gone: list[Document] = []
         for document in pick(chosen, listing.documents):
             target = Target(resource, document.namespace, document.name)
