@@ -35,6 +35,7 @@ PACKAGES = {
 TEST_PACKAGES = {
     "redis-server": "redis-server",
     "iptables-restore": "iptables",
+    "conntrack": "conntrack",
     "containerd": "containerd",
     "runc": "runc",
     "/usr/lib/cni/bridge": "containernetworking-plugins",
