@@ -19,7 +19,7 @@ What must hold:
 A worker that saw no other worker Ready has nobody to ask and keeps its pods: nobody could replace them.
 
 `lease.py` drives it, `guard.py` carries it out, `watchdog.py` stands in for an agent that is stuck. Follows
-`shared/behaviours.md`; Kubernetes has nothing like it.
+`docs/failover.md`; Kubernetes has nothing like it.
 """
 
 from __future__ import annotations
