@@ -70,6 +70,7 @@ class Agent:
         self._executor = Executor(parts.tools, self._finish, parts.may_start)
         self._newest: dict[str, ApiPod] = {}
         self._frozen = False
+        self._accepted = False
         self._stopping = threading.Event()
         self._listed = threading.Event()
         parts.pods.add_indexer("uid", lambda pod: [pod.metadata.uid])
@@ -129,7 +130,7 @@ class Agent:
         uid = key[1]
         if not (self._listed.is_set() and self._parts.pods.has_synced) or self._parts.fenced():
             return _NOT_NOW_S
-        if not self._is_fresh(self._parts.pods.resource_version):
+        if not self._informer_is_fresh():
             return _FROZEN_S
         pod = self._pod(uid)
         if pod is None:
@@ -250,7 +251,7 @@ class Agent:
             self._forget(uid)
             return None
         if not self._confirmed_gone(uid):
-            return _NOT_NOW_S
+            return _FROZEN_S if self._frozen else _NOT_NOW_S
         for _ in range(_PASSES_MAX):
             result = self._plan(uid, None)
             if not result.actions:
@@ -273,6 +274,19 @@ class Agent:
         if not self._is_fresh(listing.resource_version):
             return False
         return all(pod.metadata.uid != uid for pod in listing.items)
+
+    def _informer_is_fresh(self) -> bool:
+        """Whether the informer's first list was no older than what this node has seen.
+
+        After that it never goes back by itself. Its revision is that of this node's own last change: it lies behind
+        the revision of any later list, and that means nothing.
+        """
+        version = self._parts.pods.resource_version
+        if self._accepted:
+            self._parts.freshness.fresh(version)  # to be remembered
+        else:
+            self._accepted = self._is_fresh(version)
+        return self._accepted
 
     def _is_fresh(self, resource_version: str) -> bool:
         fresh = self._parts.freshness.fresh(resource_version)

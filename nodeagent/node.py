@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 _LOOK_EVERY_S = 10.0
 _SEND_EVERY_S = 300.0
 _RETRY_S = 1.0
+_DOUBTED_S = 0.3
+"""So long it waits before it contradicts the API once more: the lease may have to be renewed first."""
 
 
 @dataclass
@@ -48,6 +50,7 @@ class NodeReporter:
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._registered = False
+        self._doubted = threading.Event()
         self._sent: _Sent | None = None
         self._thread = threading.Thread(target=self._run, name="node-status", daemon=True)
 
@@ -70,9 +73,10 @@ class NodeReporter:
             return
         if new is None:
             self._registered = False
-        elif new.ready or self._sent is None or not _says_ready(self._sent.body):
+        elif new.ready:
             return
-        self._sent = None
+        else:
+            self._doubted.set()
         self._wake.set()
 
     def _run(self) -> None:
@@ -91,6 +95,8 @@ class NodeReporter:
                 log.exception("status of %s", self._config.node_name)
                 wait_s = _RETRY_S
             self._wake.wait(wait_s)
+            if self._doubted.is_set():
+                self._stopping.wait(_DOUBTED_S)
 
     def _report(self) -> None:
         name = self._config.node_name
@@ -98,13 +104,15 @@ class NodeReporter:
             self._register()
         body = status_body(self._config, self._facts(), None, self._clock.now())
         now = self._clock.monotonic()
-        sent = self._sent
-        if sent is not None and now - sent.at < _SEND_EVERY_S and without_times(sent.body) == without_times(body):
+        sent, doubted = self._sent, self._doubted.is_set() and _says_ready(body)
+        self._doubted.clear()  # what is said from now on, while this is being sent, counts again
+        known = sent is not None and now - sent.at < _SEND_EVERY_S and without_times(sent.body) == without_times(body)
+        if known and not doubted:
             return
         node = self._client.get(NODES, name)
         body = status_body(self._config, self._facts(), node.status, self._clock.now())
         self._client.patch(NODES, ("", name), {"status": body}, kind="strategic", subresource="status")
-        if sent is None:
+        if sent is None or doubted:
             event(log, "node-status", node=name, ready=_says_ready(body))
         self._sent = _Sent(body, now)
 

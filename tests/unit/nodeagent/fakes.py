@@ -170,10 +170,12 @@ class FakeInformer:
     def __init__(self, api: FakeApi) -> None:
         self._api = api
         self.has_synced = True
+        self.behind = 0
+        """So many revisions of the API were about other things than this node's pods."""
 
     @property
     def resource_version(self) -> str:
-        return str(self._api.revision)
+        return str(self._api.revision - self.behind)
 
     def add_indexer(self, name: str, indexer: object) -> None:
         pass

@@ -19,7 +19,7 @@ from nodeagent.mounts import PodFiles
 from nodeagent.observe import ContainerStore
 from nodeagent.plan import Waiting
 from nodeagent.pods import ApiPod, Pod
-from nodeagent.runtime.base import Container, EventKind, Mount, RuntimeEvent
+from nodeagent.runtime.base import Container, EventKind, Mount, PodRef, RuntimeEvent
 from nodeagent.status import Health
 from tests.unit.nodeagent.builders import CONFIG, UID, WALL, FakeClock, make_container, make_sandbox
 from tests.unit.nodeagent.fakes import FakeApi, FakeInformer, FakeRuntime
@@ -86,8 +86,9 @@ class Rig:
         files = Files(folder / "root", folder / "run")
         tools = Tools(CONFIG, self.runtime, self.store, self.images, files, self.clock, self.told, "boot")
         self.files = files
+        self.informer = FakeInformer(self.api)
         parts: Any = Parts(
-            cast("Any", self.api), cast("Any", FakeInformer(self.api)), WorkQueue(self.clock), tools,
+            cast("Any", self.api), cast("Any", self.informer), WorkQueue(self.clock), tools,
             cast("Any", self.probes), Freshness(folder / "revision", self.clock), cast("Any", self.told),
             lambda: self.may_start, lambda: self.is_fenced,
         )  # fmt: skip
@@ -239,6 +240,19 @@ def test_a_store_that_went_back_freezes_the_agent(rig: Rig) -> None:
     rig.api.revision = 1000
     rig.reconcile()
     assert rig.runtime.signals != []
+
+
+def test_a_list_newer_than_the_informer_freezes_nobody(rig: Rig) -> None:
+    rig.create()
+    rig.reconcile()
+    rig.store.add(make_container("orphan", pod=PodRef("gone", "default", "old")))
+    rig.api.revision += 50
+    rig.informer.behind = 50
+    rig.agent.reconcile(key_of("gone"))  # asks the API afresh, at its newest revision
+    rig.end("c", exit_code=1)
+    rig.reconcile()
+    assert "node:Frozen" not in rig.told.reasons
+    assert rig.named("c").attempt == 1, "this node's pods are still looked after"
 
 
 def test_a_fenced_node_does_nothing(rig: Rig) -> None:
