@@ -21,12 +21,25 @@ def leftovers(lab: Lab, node: str) -> list[int]:
     return [int(word) for word in lab.ssh(node, _COUNT.replace("\n", ";").strip(";") + "; true").split()]
 
 
+def settled(lab: Lab, node: str) -> bool:
+    """Whether all containers and pod folders on the node are of pods that the API has: earlier tests are tidied up."""
+    pods = {p["metadata"]["uid"] for p in lab.get("pods", "-A")["items"]}
+    label = '{{index .Config.Labels "io.kubernetes.pod.uid"}}'
+    found = lab.ssh(
+        node, f"ls /var/lib/kubelet/pods; for c in $(nerdctl ps -aq); do nerdctl inspect -f '{label}' $c; done"
+    )
+    return set(found.split()) <= pods
+
+
 def same(lab: Lab, node: str, counts: list[int]) -> bool:
     return leftovers(lab, node) == counts
 
 
 def test_pods_leave_nothing_behind(lab: Lab, namespace: str) -> None:
-    before = {node: leftovers(lab, node) for node in ("worker-1", "worker-2", "worker-3")}
+    workers = ("worker-1", "worker-2", "worker-3")
+    for node in workers:
+        eventually(f"{node} without what earlier tests left", partial(settled, lab, node))
+    before = {node: leftovers(lab, node) for node in workers}
     lab.apply(web("wave", 9), namespace)
     lab.ready_pods(namespace, "app=wave", 9)
     lab.kubectl("delete", "rc", "wave", "-n", namespace)
