@@ -22,7 +22,7 @@ def leftovers(lab: Lab, node: str) -> list[int]:
 
 
 def settled(lab: Lab, node: str) -> bool:
-    """Whether all containers and pod folders on the node are of pods that the API has: earlier tests are tidied up."""
+    """Whether all containers and pod folders on the node are of pods that the API has: earlier tests left nothing."""
     pods = {p["metadata"]["uid"] for p in lab.get("pods", "-A")["items"]}
     label = '{{index .Config.Labels "io.kubernetes.pod.uid"}}'
     found = lab.ssh(
