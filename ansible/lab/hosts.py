@@ -84,7 +84,7 @@ class Hosts:
 
     def client(self, lab: Lab, command: str) -> int:
         del lab
-        return subprocess.run(["sh", "-c", command], check=False).returncode  # noqa: S603, S607
+        return subprocess.run(["sh", "-c", command], check=False).returncode  # noqa: S603, S607  (CMD= is a shell command)
 
     def shell(self, lab: Lab, node: str, command: str) -> list[str]:
         return [*own.ssh_command(state.listing(lab.name), node), *([command] if command else [])]

@@ -93,7 +93,7 @@ class Local:
     def client(self, lab: Lab, command: str) -> int:
         enter = network.inside(lab.name, "client")
         # The one shell string of the lab: the command line is the person's own.
-        return subprocess.run([*enter, "sh", "-c", command], check=False).returncode  # noqa: S603
+        return subprocess.run([*enter, "sh", "-c", command], check=False).returncode  # noqa: S603  (CMD= is a shell command)
 
     def shell(self, lab: Lab, node: str, command: str) -> list[str]:
         return [*ssh.command(lab.name, lab.node(node).name), *([command] if command else [])]
